@@ -1,0 +1,115 @@
+"""The `deepdive` command: one thin layer over the modules that do the work."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from deepdive.course import Course, CourseError, find_root, load_course
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Learn NLP with the Hugging Face libraries in six hours. To check your answers, run `pytest`.",
+)
+
+
+@app.command()
+def hint(
+    exercise: Annotated[str, typer.Argument(help="The exercise's name, `softmax` for example.")],
+    number: Annotated[int, typer.Argument(min=1, help="Which of its hints: each gives away more.")] = 1,
+) -> None:
+    """Show a hint for an exercise: first a question, then a pointer, then nearly the code."""
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    course = _course()
+    try:
+        found = course.exercise(exercise)
+    except KeyError as error:
+        _stop(error.args[0])
+    if not found.hints:
+        _stop(f"{exercise} has no hints")
+    if number > len(found.hints):
+        _stop(f"{exercise} has {len(found.hints)} hints, no number {number}")
+    console = Console(width=min(Console().width, 100))
+    console.print(f"{exercise} · hint {number} of {len(found.hints)}\n", style="bold", highlight=False)
+    console.print(Markdown(found.hints[number - 1]))
+    if number < len(found.hints):
+        console.print(f"\nStill stuck?  deepdive hint {exercise} {number + 1}", style="dim", highlight=False)
+
+
+@app.command()
+def build(
+    into: Annotated[Path | None, typer.Argument(help="The folder to write to; exercises/ when left out.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files you have worked on; copies are kept.")
+    ] = False,
+) -> None:
+    """Write the stubs of all hours. What you have written is never replaced unless you say --force."""
+    from deepdive.build import Written
+    from deepdive.build import build as write_stubs
+
+    course = _course()
+    try:
+        results = write_stubs(course, into or course.root / "exercises", force=force)
+    except (CourseError, OSError) as error:
+        _stop(str(error))
+    for built in results:
+        kept = f" (your file is kept as {built.backup.name})" if built.backup else ""
+        typer.echo(f"{built.path.name}: {built.written}{kept}")
+    if any(built.written is Written.KEPT for built in results):
+        typer.echo("To start over with fresh stubs: deepdive build --force")
+
+
+@app.command()
+def assets(
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every prepared file again; mend what is damaged.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but what goes wrong.")] = False,
+) -> None:
+    """Prepare the weights, vocabularies and reviews that the exercises use, once, and say what they are."""
+    from deepdive import assets as store
+
+    try:
+        store.prepare_with_progress()
+        mended = {name: problem for name, problem in store.verify().items() if problem} if verify else {}
+        described = store.describe()
+    except store.AssetError as error:
+        _stop(str(error))
+    for name, problem in mended.items():
+        typer.echo(f"{name} was damaged and has been built anew: {problem}")
+    if not quiet:
+        place = f", in {store.cache_directory()}" if described["source"] == "embedded" else ""
+        typer.echo(f"{described['source']} assets{place}")
+        for name, asset in described["assets"].items():
+            typer.echo(f"  {name}: {' '.join(filter(None, (asset['what'], asset['stand_in'])))}")
+
+
+def main() -> None:
+    """Run the command; what a person did wrong ends in a sentence, not in a traceback."""
+    app()
+
+
+def _course() -> Course:
+    root = find_root(Path.cwd())
+    if root is None:
+        _stop(f"there is no course here: {Path.cwd()} is not inside a folder with solutions/ and checks/")
+    try:
+        return load_course(root)
+    except (CourseError, SyntaxError) as error:
+        _stop(f"the course cannot be read: {error}")
+
+
+def _stop(message: str) -> NoReturn:
+    typer.echo(f"deepdive: {message}", err=True)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

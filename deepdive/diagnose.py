@@ -1,0 +1,168 @@
+"""Which known mistake gives exactly this wrong answer?
+
+`checks/mistakes/` holds wrong answers that people really give, as runnable code:
+
+    @mistake(of="scaled_dot_product_attention")
+    def forgot_to_scale(q, k, v, mask=None):
+        '''The scores were not divided by √d_k, so the softmax saturates.'''
+
+When a check fails, each of its exercise's mistakes is called with the very arguments the learner's function
+was called with. One is named only if it gave what the learner's function gave in every one of those calls, if
+that differs from the right answer in at least one of them, and if no other mistake did as well. Nothing here
+changes a verdict.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from deepdive.answers import Answer, Call
+from deepdive.course import Course, Exercise
+from deepdive.difference import Tolerance, find
+from deepdive.limits import TimeIsUp, time_limit
+from deepdive.values import as_numpy, identical, is_array, plain
+
+MAX_SECONDS = 0.8  # all of diagnosis; a learner waits for it
+
+# Two implementations of one formula differ by rounding; two formulas differ by far more. float32 arithmetic over
+# the largest probes agrees to about 1e-5 (six layers of MiniLM: 2e-6), so 1e-4 is tenfold above the noise.
+SAME = Tolerance(atol=1e-6, rtol=1e-4)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A known wrong answer: whose it is, what it is called, and the sentence that names it."""
+
+    of: str
+    name: str
+    sentence: str
+    function: Callable[..., Any]
+
+
+def mistake(*, of: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a function of `checks/mistakes/` a known wrong answer to an exercise.
+
+    Args:
+        of: the exercise's name. The function has its signature; its docstring is what the learner reads.
+    """
+
+    def declare(function: Callable[..., Any]) -> Callable[..., Any]:
+        sentence = " ".join((function.__doc__ or "").split())
+        if not sentence:
+            raise ValueError(f"the mistake {function.__name__} of {of} has no docstring to name it by")
+        function.__mistake__ = Mistake(of, function.__name__, sentence, function)  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+def mistakes_in(module: ModuleType) -> list[Mistake]:
+    """The mistakes that a module declares, in its order."""
+    return [value.__mistake__ for value in vars(module).values() if hasattr(value, "__mistake__")]
+
+
+def known_mistakes(course: Course, exercise: Exercise) -> list[Mistake]:
+    """The known mistakes of one exercise."""
+    name = course.hour(exercise.hour).file_name.removesuffix(".py")
+    if not (course.root / "checks" / "mistakes" / f"{name}.py").exists():
+        return []
+    return [m for m in mistakes_in(course_module(course, f"checks.mistakes.{name}")) if m.of == exercise.name]
+
+
+def right_answer(course: Course, exercise: Exercise) -> Callable[..., Any]:
+    """The reference function of one exercise."""
+    name = course.hour(exercise.hour).file_name.removesuffix(".py")
+    function: Callable[..., Any] = getattr(course_module(course, f"solutions.{name}"), exercise.name)
+    return function
+
+
+def course_module(course: Course, name: str) -> ModuleType:
+    """Import one of the course's own modules, by its dotted name below the root."""
+    if str(course.root) not in sys.path:
+        sys.path.insert(0, str(course.root))
+    return import_module(name)
+
+
+def name_mistake(course: Course, answer: Answer, *, seconds: float = MAX_SECONDS) -> Mistake | None:
+    """The one known mistake that gives what `answer` gave in every recorded call; None when there is no such one.
+
+    Args:
+        course: the course.
+        answer: an answer some check has failed, with the calls the check made.
+        seconds: how long to look for it.
+    """
+    calls = [call for call in answer.calls if _comparable(call)]
+    if not calls or len(calls) < len(answer.calls):
+        return None
+    mistakes = known_mistakes(course, answer.exercise)
+    deadline = time.monotonic() + seconds
+    try:
+        with warnings.catch_warnings(), time_limit(seconds):
+            warnings.simplefilter("ignore")
+            if not _all_replayed(right_answer(course, answer.exercise), calls, deadline, differs=True):
+                return None
+            fitting = [m for m in mistakes if _all_replayed(m.function, calls, deadline, differs=False)]
+    except TimeIsUp:
+        return None
+    if len(fitting) > 1 and (exact := [m for m in fitting if _to_the_letter(m.function, calls)]):
+        fitting = exact
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _comparable(call: Call) -> bool:
+    return not isinstance(call.raised, TimeIsUp | NotImplementedError)
+
+
+def _all_replayed(function: Callable[..., Any], calls: Sequence[Call], deadline: float, *, differs: bool) -> bool:
+    """Does `function` agree with every call; or, with `differs`, does it disagree with at least one?"""
+    for call in calls:
+        if time.monotonic() > deadline:
+            raise TimeIsUp
+        if not _agrees(call, replay(function, call)):
+            return differs
+    return not differs
+
+
+def replay(function: Callable[..., Any], call: Call) -> Call:
+    """Call `function` as the learner's function was called."""
+    again = Call(call.args, call.kwargs)
+    args, kwargs = plain(call.args), plain(call.kwargs)
+    try:
+        again.returned = plain(function(*args, **kwargs))
+    except Exception as error:
+        again.raised = error
+    again.changed = [str(i) for i, (a, b) in enumerate(zip(call.args, args, strict=True)) if not identical(a, b)]
+    return again
+
+
+def _agrees(mine: Call, theirs: Call) -> bool:
+    if mine.raised is not None or theirs.raised is not None:
+        return type(mine.raised) is type(theirs.raised)
+    if bool(mine.changed) != bool(theirs.changed):
+        return False
+    if dtypes(mine.returned) != dtypes(theirs.returned):
+        return False
+    return find(theirs.returned, mine.returned, SAME) is None
+
+
+def dtypes(value: Any) -> Any:
+    """The dtypes of the arrays in a value, nested as they are."""
+    if is_array(value):
+        return as_numpy(value).dtype.str
+    if isinstance(value, list | tuple):
+        return [dtypes(item) for item in value]
+    if isinstance(value, dict):
+        return {key: dtypes(item) for key, item in value.items()}
+    return None
+
+
+def _to_the_letter(function: Callable[..., Any], calls: Iterable[Call]) -> bool:
+    """Of mistakes that raise the same type, does this one raise the same message too?"""
+    return all(call.raised is None or str(replay(function, call).raised) == str(call.raised) for call in calls)

@@ -1,0 +1,203 @@
+"""From what happened while a check ran to its verdict."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from time import perf_counter
+from traceback import walk_tb
+from typing import Any
+
+import numpy as np
+
+from deepdive.answers import (
+    Answer,
+    AnswerFileError,
+    AnswerLeft,
+    Call,
+    StillToDo,
+    describe_error,
+    learner_frames,
+    parameter_names,
+)
+from deepdive.course import Course, Exercise
+from deepdive.diagnose import name_mistake, replay, right_answer
+from deepdive.expect import NotApplicable, Undecided, WrongAnswer
+from deepdive.limits import TimeIsUp, time_limit
+from deepdive.values import kind
+from deepdive.verdict import State, Verdict
+
+
+def rng_for(seed: int, exercise: Exercise, check: str) -> np.random.Generator:
+    """The random numbers of one check: its own stream, the same whenever the run's seed is the same."""
+    return np.random.default_rng([seed, exercise.hour, *f"{exercise.name}/{check}".encode()])
+
+
+def judge(
+    course: Course,
+    exercise: Exercise,
+    check: Callable[..., None],
+    answer: Answer,
+    *,
+    seed: int = 0,
+    path: Path = Path(),
+) -> Verdict:
+    """Run one check on one answer, without pytest around it.
+
+    Args:
+        course: the course.
+        exercise: the exercise.
+        check: the check function; asks for `answer` and `rng` by name, as under pytest.
+        answer: the answer to judge.
+        seed: of the run.
+        path: the file that holds the answer, to show its frames.
+    """
+    supplies = {"answer": answer, "rng": rng_for(seed, exercise, check.__name__)}
+    error: BaseException | None = None
+    began = perf_counter()
+    try:
+        check(**{name: supplies[name] for name in inspect.signature(check).parameters})
+    except KeyboardInterrupt:
+        raise
+    except BaseException as raised:
+        error = raised
+    seconds = perf_counter() - began
+    return verdict_on(course, exercise, check.__name__, answer, error, path=path, seconds=seconds)
+
+
+def verdict_on(
+    course: Course,
+    exercise: Exercise,
+    check: str,
+    answer: Answer | None,
+    error: BaseException | None,
+    *,
+    path: Path,
+    seconds: float = 0.0,
+    output: str = "",
+) -> Verdict:
+    """The verdict on a check that ended with `error`, or that ended well.
+
+    Args:
+        answer: None when the answer could not even be found.
+        error: what the check, or the answer within it, raised.
+        path: the learner's file.
+        seconds: how long the check took.
+        output: what the answer printed.
+    """
+
+    def verdict(state: State, **told: Any) -> Verdict:
+        told.setdefault("called", _called(answer) if answer else "")
+        return Verdict(
+            hour=exercise.hour,
+            exercise=exercise.name,
+            check=check,
+            state=state,
+            seconds=seconds,
+            output=output,
+            **told,
+        )
+
+    calls = answer.calls if answer else []
+    if error is None:
+        return (
+            verdict(State.FAILED, **_changed_inputs(calls)) if _changes(calls) else verdict(State.PASSED, called="")
+        )
+    if isinstance(error, AnswerFileError):
+        state = State.TIMEOUT if error.timed_out else State.CRASHED if error.crashed else State.ERROR
+        return verdict(state, got=error.problem, likely=error.advice, frames=error.frames, file=path.name)
+    if isinstance(error, StillToDo) or (isinstance(error, NotImplementedError) and _own(error, path)):
+        return verdict(State.TODO, called="", likely=_waits_for(course, exercise, error))
+    if isinstance(error, Undecided):
+        return verdict(State.INCONCLUSIVE, likely=str(error))
+    if isinstance(error, NotApplicable):
+        return verdict(State.NOT_APPLICABLE, likely=str(error))
+    if isinstance(error, TimeIsUp):
+        frames = learner_frames(error, path)
+        return verdict(
+            State.TIMEOUT,
+            expected=_expected(course, exercise, calls),
+            got="no answer within the time limit",
+            likely="Is there a loop whose condition never becomes false?" if frames else "",
+            frames=frames,
+        )
+    if isinstance(error, WrongAnswer):
+        told = {"expected": error.expected, "got": error.got + (f"   {error.remark}" if error.remark else "")}
+        return verdict(State.FAILED, **told, **_likely(course, answer, error.likely))
+    if isinstance(error, AnswerLeft) or (calls and calls[-1].raised is error):
+        return verdict(
+            State.ERROR,
+            expected=_expected(course, exercise, calls),
+            got=describe_error(error),
+            frames=learner_frames(error.__cause__ or error, path),
+            **_likely(course, answer, _raised(error)),
+        )
+    return verdict(
+        State.KIT_ERROR,
+        got=describe_error(error),
+        likely="The check itself broke on this answer: the kit's fault, not yours. Please report it.",
+    )
+
+
+def _called(answer: Answer) -> str:
+    if not answer.calls:
+        return answer.exercise.signature
+    call = answer.calls[-1]
+    names = parameter_names(answer.exercise.signature)
+    shown = [f"{name}: {kind(value)}" for name, value in zip(names, call.args, strict=False)]
+    shown += [f"{name}: {kind(value)}" for name, value in call.kwargs.items()]
+    return f"{answer.exercise.name}({', '.join(shown)})"
+
+
+def _expected(course: Course, exercise: Exercise, calls: list[Call]) -> str:
+    """What the last call should have given, as far as it can be told quickly."""
+    if calls:
+        with suppress(Exception, TimeIsUp), time_limit(0.5):
+            right = replay(right_answer(course, exercise), calls[-1])
+            return kind(right.returned) if right.raised is None else describe_error(right.raised)
+    return exercise.returns
+
+
+def _changes(calls: list[Call]) -> list[str]:
+    return sorted({name for call in calls for name in call.changed})
+
+
+def _changed_inputs(calls: list[Call]) -> dict[str, str]:
+    names = " and ".join(_changes(calls))
+    return {
+        "expected": "the right values, and the inputs left as they were",
+        "got": f"the right values, but {names} was changed in place",
+        "likely": f"Whoever passed {names} still needs it: work on a copy, `x = x - y` instead of `x -= y`.",
+    }
+
+
+def _likely(course: Course, answer: Answer | None, otherwise: str) -> dict[str, str | None]:
+    if answer is not None and (known := name_mistake(course, answer)):
+        return {"likely": known.sentence, "mistake": known.name}
+    if answer is not None and (names := _changes(answer.calls)):
+        return {"likely": f"It changed its input {' and '.join(names)} in place. {otherwise}".strip()}
+    return {"likely": otherwise}
+
+
+def _raised(error: BaseException) -> str:
+    if isinstance(error, AnswerLeft):
+        return "The function tried to end the whole program; it should return a value."
+    if isinstance(error, RecursionError):
+        return "The function calls itself without end: what stops it?"
+    return ""
+
+
+def _own(error: BaseException, path: Path) -> bool:
+    """Whether the learner's own file raised it, and not a library that it called."""
+    frames = list(walk_tb(error.__traceback__))
+    return bool(frames) and Path(frames[-1][0].f_code.co_filename) == path
+
+
+def _waits_for(course: Course, exercise: Exercise, error: BaseException) -> str:
+    """The exercise still to do that this one calls, if that is what it waits for."""
+    names = {other.name for other in course.exercises} - {exercise.name}
+    frames = list(walk_tb(error.__traceback__))
+    function = frames[-1][0].f_code.co_name if frames else ""
+    return f"It calls {function}, which is still to do." if function in names else ""

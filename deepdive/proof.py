@@ -1,0 +1,122 @@
+"""The proof that the checks judge rightly, made from the course's own files.
+
+For every exercise: the stub is to do; the solution passes; every known mistake fails, and is named by its own
+sentence and by no other; every alternative right answer passes. No checker ships before it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from deepdive.answers import DEFAULT_SECONDS, Answer
+from deepdive.course import Course, Exercise
+from deepdive.diagnose import course_module, known_mistakes, right_answer
+from deepdive.judge import judge
+from deepdive.verdict import HELD_AGAINST_NOBODY, WRONG, Verdict
+
+CheckFunction = Callable[..., None]
+
+
+class Kind(StrEnum):
+    """What an answer is known to be before it is judged."""
+
+    SOLUTION = "solution"
+    ALTERNATIVE = "alternative"
+    MISTAKE = "mistake"
+
+
+@dataclass(frozen=True)
+class Known:
+    """An answer of which it is known whether it is right."""
+
+    exercise: Exercise
+    kind: Kind
+    name: str
+    function: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the checks made of a known answer."""
+
+    known: Known
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def accepted(self) -> bool:
+        """No check holds anything against it."""
+        return all(verdict.state in HELD_AGAINST_NOBODY for verdict in self.verdicts)
+
+    @property
+    def caught(self) -> bool:
+        """Some check found it wrong, and none of them broke on it."""
+        states = {verdict.state for verdict in self.verdicts}
+        return bool(states & WRONG) and states <= WRONG | HELD_AGAINST_NOBODY
+
+    @property
+    def named(self) -> bool:
+        """Some failing check named it."""
+        return any(verdict.mistake == self.known.name for verdict in self.verdicts)
+
+    @property
+    def misnamed(self) -> bool:
+        """Some failing check named another mistake."""
+        return any(verdict.mistake not in (None, self.known.name) for verdict in self.verdicts)
+
+
+def _file(course: Course, exercise: Exercise) -> str:
+    return course.hour(exercise.hour).file_name.removesuffix(".py")
+
+
+def known_answers(course: Course, exercise: Exercise) -> Iterator[Known]:
+    """The solution, the alternatives and the mistakes of one exercise."""
+    yield Known(exercise, Kind.SOLUTION, exercise.name, right_answer(course, exercise))
+    for function in alternatives(course, exercise):
+        yield Known(exercise, Kind.ALTERNATIVE, function.__name__, function)
+    for mistake in known_mistakes(course, exercise):
+        yield Known(exercise, Kind.MISTAKE, mistake.name, mistake.function)
+
+
+def alternatives(course: Course, exercise: Exercise) -> list[Callable[..., Any]]:
+    """Other right answers: the functions of `tests/alternatives/` that say `@alternative(of=…)`."""
+    name = _file(course, exercise)
+    if not (course.root / "tests" / "alternatives" / f"{name}.py").exists():
+        return []
+    module = course_module(course, f"tests.alternatives.{name}")
+    return [f for f in vars(module).values() if getattr(f, "__alternative_of__", None) == exercise.name]
+
+
+def checks_of(course: Course, exercise: Exercise) -> list[tuple[CheckFunction, float]]:
+    """The check functions of one exercise, each with its time limit in seconds."""
+    module: ModuleType = course_module(course, f"checks.test_{_file(course, exercise)}")
+    functions = [getattr(module, check.name) for check in exercise.checks]
+    return [(function, _seconds(function)) for function in functions]
+
+
+def _seconds(function: Any) -> float:
+    limits = (mark.kwargs.get("seconds") for mark in getattr(function, "pytestmark", ()) if mark.name == "exercise")
+    return float(next(limits, None) or DEFAULT_SECONDS)
+
+
+def try_answer(course: Course, known: Known, *, seed: int = 0, stop_at_first: bool = False) -> Trial:
+    """Judge a known answer by all checks of its exercise.
+
+    Args:
+        course: the course.
+        known: the answer.
+        seed: of the random inputs.
+        stop_at_first: be content with the first check that finds it wrong.
+    """
+    verdicts: list[Verdict] = []
+    path = Path(known.function.__code__.co_filename)
+    for check, seconds in checks_of(course, known.exercise):
+        answer = Answer(known.exercise, known.function, seconds)
+        verdicts.append(judge(course, known.exercise, check, answer, seed=seed, path=path))
+        if stop_at_first and verdicts[-1].state in WRONG:
+            break
+    return Trial(known, tuple(verdicts))

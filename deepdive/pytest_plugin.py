@@ -1,0 +1,548 @@
+"""The pytest plugin: the `answer` and `rng` fixtures, the `exercise` marker, and the board at the end of a run.
+
+Plain `pytest` at the course's root runs the checks on the learner's answers. What pytest does well it goes on
+doing: selection, `-x`, `--lf`, `--pdb`, JUnit XML, xdist. This plugin adds what a check is about (an exercise of
+the course), what its result means (a verdict), and how that is shown.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+import deepdive
+from deepdive import limits, supervisor
+from deepdive.answers import DEFAULT_SECONDS, Answer, AnswerFileError, AnswerFiles
+from deepdive.assets import AssetError, describe, use_offline
+from deepdive.course import Course, CourseError, Exercise, is_course, load_course
+from deepdive.judge import rng_for, verdict_on
+from deepdive.report.block import ASCII, block, file_block
+from deepdive.verdict import WRONG, Outcome, Record, State, Verdict, outcome_of, outcomes_of, write_record
+
+if TYPE_CHECKING:
+    import numpy as np
+    from _pytest.terminal import TerminalReporter
+
+# How a verdict is told to pytest: its outcome (which decides the exit code, -x and --lf), the word and the letter.
+_AS_PYTEST = {
+    State.PASSED: ("passed", "passed", "."),
+    State.FAILED: ("failed", "failed", "F"),
+    State.ERROR: ("failed", "failed", "E"),
+    State.TIMEOUT: ("failed", "failed", "T"),
+    State.CRASHED: ("failed", "failed", "C"),
+    State.KIT_ERROR: ("failed", "failed", "!"),
+    State.TODO: ("skipped", "todo", "t"),
+    State.INCONCLUSIVE: ("skipped", "inconclusive", "?"),
+    State.NOT_APPLICABLE: ("skipped", "not applicable", "n"),
+}
+_OUTPUT_CHARACTERS = 2_000
+_SECONDS_AFTER_TIMEOUT = 1.0  # an exercise that has hung once in this run is not waited for again
+_REPORT_KEY = "deepdive_verdict"
+
+
+def exercise(
+    name: str,
+    *,
+    points: int | None = None,
+    minutes: int | None = None,
+    stretch: bool = False,
+    seconds: float = DEFAULT_SECONDS,
+) -> pytest.MarkDecorator:
+    """Declare a function of `checks/test_hourN_topic.py` a check of an exercise.
+
+    Args:
+        name: the exercise's name. Its first check states its points and minutes.
+        points: what the exercise is worth, 1 to 5 by effort.
+        minutes: about how long it takes to write.
+        stretch: worth points, but not needed for the hour's green tick.
+        seconds: how long all calls of the answer in this check may take together.
+    """
+    return pytest.mark.exercise(name, points=points, minutes=minutes, stretch=stretch, seconds=seconds)
+
+
+@dataclass
+class Session:
+    """What one pytest run knows: the course, whose answers are tried, and the verdicts so far."""
+
+    course: Course
+    files: AnswerFiles
+    against: str
+    seed: int
+    supervised: bool
+    verdicts: list[Verdict] = field(default_factory=list)
+    timed_out: set[str] = field(default_factory=set)
+    supervisor: supervisor.Supervisor | None = None
+
+
+@dataclass
+class Trial:
+    """One check about to run: the exercise, and the answer once it has been found."""
+
+    exercise: Exercise
+    seconds: float
+    answer: Answer | None = None
+
+
+_SESSION = pytest.StashKey[Session]()
+_TRIAL = pytest.StashKey[Trial]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("deepdive", "deepdive: exercises and their checks")
+    group.addoption("--hour", action="append", type=int, metavar="N", help="only this hour's checks (repeatable)")
+    group.addoption("--exercise", action="append", metavar="NAME", help="only this exercise's checks (repeatable)")
+    group.addoption("--core", action="store_true", help="only the core exercises")
+    group.addoption("--stretch", action="store_true", help="only the stretch exercises")
+    group.addoption(
+        "--against",
+        default="exercises",
+        metavar="WHERE",
+        help="whose answers to try: exercises (yours, the default), solutions, or the path of a folder or file",
+    )
+    group.addoption("--deepdive-json", type=Path, metavar="PATH", help="write the verdicts to this file")
+    group.addoption("--deepdive-seed", type=int, default=0, metavar="N", help="the seed of the checks' random inputs")
+    group.addoption(
+        "--in-process",
+        action="store_true",
+        help="run the answers in pytest's own process: a crash or an endless call into C then ends the whole run",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "exercise(name, points, minutes, stretch, seconds): a check of an exercise")
+    config.addinivalue_line("markers", "core: a check of a core exercise")
+    config.addinivalue_line("markers", "stretch: a check of a stretch exercise")
+    if not is_course(config.rootpath):
+        return
+    try:
+        course = load_course(config.rootpath)
+    except (CourseError, SyntaxError) as error:
+        raise pytest.UsageError(f"the course cannot be read: {error}") from error
+    for hour in course.hours:
+        config.addinivalue_line("markers", f"hour{hour.number}: a check of hour {hour.number}")
+    try:
+        use_offline()
+    except AssetError as error:
+        raise pytest.UsageError(str(error)) from error
+    config.args[:] = [_checks_for(course, argument, config.invocation_params.dir) for argument in config.args]
+    against: str = config.getoption("--against")
+    place = _place(course, against, config.invocation_params.dir)
+    debugging = config.getoption("usepdb") or config.getoption("trace", False) or sys.gettrace() is not None
+    config.stash[_SESSION] = Session(
+        course=course,
+        files=AnswerFiles(course, place),
+        against="" if against == "exercises" else against,
+        seed=config.getoption("--deepdive-seed"),
+        supervised=supervisor.available() and not debugging and not config.getoption("--in-process"),
+    )
+
+
+def _place(course: Course, against: str, start: Path) -> Path:
+    if against in ("exercises", "solutions"):
+        return course.root / against
+    place = (start / against).resolve()
+    names = [hour.file_name for hour in course.hours]
+    if not place.exists():
+        raise pytest.UsageError(f"--against {against}: there is no such folder or file")
+    if place.is_file() and place.name not in names:
+        raise pytest.UsageError(f"--against {against}: a file of answers is called {' or '.join(names)}")
+    if place.is_dir() and not any((place / name).exists() for name in names):
+        raise pytest.UsageError(f"--against {against}: the folder holds none of {', '.join(names)}")
+    return place
+
+
+# --- which checks run ---
+
+
+def _checks_for(course: Course, argument: str, start: Path) -> str:
+    """Whoever asks for `exercises/hour1_attention.py` means the checks of it."""
+    path = (start / argument).resolve()
+    if path == course.root / "exercises":
+        return str(course.root / "checks")
+    if path.parent == course.root / "exercises" and path.name in {hour.file_name for hour in course.hours}:
+        return str(course.root / "checks" / f"test_{path.name}")
+    return argument
+
+
+def _trial(item: pytest.Item) -> Trial | None:
+    """The trial an item stands for; None for an item that is no check of the course."""
+    session = item.config.stash.get(_SESSION, None)
+    marker = item.get_closest_marker("exercise")
+    if session is None or marker is None:
+        return None
+    if _TRIAL not in item.stash:
+        try:
+            found = session.course.exercise(marker.args[0])
+        except KeyError as error:
+            raise pytest.UsageError(f"{item.nodeid}: {error.args[0]}") from None
+        item.stash[_TRIAL] = Trial(found, marker.kwargs["seconds"])
+    return item.stash[_TRIAL]
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    trial = _trial(item)
+    if trial is not None:
+        item.extra_keyword_matches.add(trial.exercise.name)
+        item.add_marker(f"hour{trial.exercise.hour}")
+        item.add_marker("stretch" if trial.exercise.stretch else "core")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    session = config.stash.get(_SESSION, None)
+    if session is None:
+        return
+    wanted = _selection(config, session.course)
+    kept, dropped = list[pytest.Item](), list[pytest.Item]()
+    for item in items:
+        trial = _trial(item)
+        (kept if trial is None or wanted(trial.exercise) else dropped).append(item)
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = kept
+
+
+def _selection(config: pytest.Config, course: Course) -> Callable[[Exercise], bool]:
+    hours, names = config.getoption("--hour") or [], config.getoption("--exercise") or []
+    core, stretch = config.getoption("--core"), config.getoption("--stretch")
+    if strange := sorted(set(hours) - {hour.number for hour in course.hours}):
+        have = ", ".join(str(hour.number) for hour in course.hours)
+        raise pytest.UsageError(f"there is no hour {strange[0]}; there are {have}")
+    for name in names:
+        try:
+            course.exercise(name)
+        except KeyError as error:
+            raise pytest.UsageError(error.args[0]) from None
+
+    def wanted(exercise: Exercise) -> bool:
+        return (
+            (not hours or exercise.hour in hours)
+            and (not names or exercise.name in names)
+            and (core == stretch or exercise.stretch == stretch)
+        )
+
+    return wanted
+
+
+# --- running one check ---
+
+
+@pytest.fixture
+def answer(request: pytest.FixtureRequest) -> Answer:
+    """The learner's function for the exercise this check is about."""
+    trial, session = _trial(request.node), request.config.stash.get(_SESSION, None)
+    if trial is None or session is None:
+        raise pytest.UsageError(f"{request.node.nodeid} asks for `answer` but has no @exercise(…)")
+    seconds = _SECONDS_AFTER_TIMEOUT if trial.exercise.name in session.timed_out else trial.seconds
+    trial.answer = session.files.answer(trial.exercise, min(seconds, trial.seconds))
+    return trial.answer
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    """Random numbers, seeded afresh for every graded run and for every check."""
+    trial = _trial(request.node)
+    if trial is None:
+        raise pytest.UsageError(f"{request.node.nodeid} asks for `rng` but has no @exercise(…)")
+    return rng_for(request.config.stash[_SESSION].seed, trial.exercise, request.node.name)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Have the supervisor's child run a check that would run the learner's code."""
+    trial = _trial(item)
+    session = item.config.stash.get(_SESSION, None)
+    if trial is None or session is None or not session.supervised or session.files.is_stub(trial.exercise):
+        return None
+    if session.supervisor is None:
+        session.supervisor = supervisor.Supervisor(lambda index: _run_in_child(item.session.items[index]))
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    result = session.supervisor.run(item.session.items.index(item))
+    if isinstance(result, supervisor.Lost):
+        reports = _reports_of_loss(item, trial, session, result)
+    else:
+        reports = [item.config.hook.pytest_report_from_serializable(config=item.config, data=data) for data in result]
+    for report in reports:
+        if _state(report) is State.TIMEOUT:
+            session.timed_out.add(trial.exercise.name)
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def _run_in_child(item: pytest.Item) -> list[dict[str, Any]]:
+    from _pytest.runner import runtestprotocol
+
+    reports = runtestprotocol(item, nextitem=None, log=False)
+    to_data = item.config.hook.pytest_report_to_serializable
+    return [to_data(config=item.config, report=report) for report in reports]
+
+
+def _reports_of_loss(
+    item: pytest.Item, trial: Trial, session: Session, lost: supervisor.Lost
+) -> list[pytest.TestReport]:
+    path = session.files.path(trial.exercise)
+    if lost.loading:
+        problem = f"{session.files.shown(path)} took its process down while it was loaded: {lost.how}"
+        advice = f"Look at what {session.files.shown(path)} does outside of its functions."
+        error = AnswerFileError(problem, advice, timed_out=lost.hung, crashed=not lost.hung)
+        session.files.blame(path, error)
+        verdict = verdict_on(session.course, trial.exercise, item.name, None, error, path=path)
+    else:
+        verdict = Verdict(
+            hour=trial.exercise.hour,
+            exercise=trial.exercise.name,
+            check=item.name,
+            state=State.TIMEOUT if lost.hung else State.CRASHED,
+            called=trial.exercise.signature,
+            expected=trial.exercise.returns,
+            got=lost.how,
+            likely="One endless call into compiled code, perhaps `sum(range(10**12))`?" if lost.hung else "",
+        )
+    keywords: dict[str, Any] = dict.fromkeys(item.keywords, 1)
+    properties = [("deepdive_state", str(verdict.state))]
+    report, end = (
+        pytest.TestReport(item.nodeid, item.location, keywords, "passed", None, when, user_properties=properties)
+        for when in ("call", "teardown")
+    )
+    _tell(report, verdict, trial.exercise, "")
+    return [report, end]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    trial, session = _trial(item), item.config.stash.get(_SESSION, None)
+    if trial is None or session is None:
+        return report
+    error = call.excinfo.value if call.excinfo else None
+    if call.when == "call" or error is not None:
+        verdict = verdict_on(
+            session.course,
+            trial.exercise,
+            item.name,
+            trial.answer,
+            error,
+            path=session.files.path(trial.exercise),
+            seconds=round(call.duration, 4),
+            output=_capped(report.capstdout) if error is not None else "",
+        )
+        if verdict.state is State.TIMEOUT:
+            session.timed_out.add(trial.exercise.name)
+        verbose = item.config.get_verbosity() > 0 or verdict.state is State.KIT_ERROR
+        item.user_properties.append(("deepdive_state", str(verdict.state)))  # JUnit XML shows it
+        _tell(report, verdict, trial.exercise, str(report.longrepr) if verbose and report.longrepr else "")
+    report.sections = [(name, _capped(text)) for name, text in report.sections]
+    return report
+
+
+def _tell(report: pytest.TestReport, verdict: Verdict, exercise: Exercise, traceback: str) -> None:
+    """Put a verdict into a pytest report, in pytest's own terms."""
+    report.outcome = _AS_PYTEST[verdict.state][0]  # type: ignore[assignment]
+    if report.outcome == "skipped":
+        path, line, _ = report.location
+        reason = f"{verdict.state}: {verdict.likely}" if verdict.likely else str(verdict.state)
+        report.longrepr = (path, line or 0, reason)
+    elif report.outcome == "failed":
+        text = file_block(verdict) if verdict.file else block(verdict, exercise)
+        report.longrepr = f"{text}\n\n{traceback}" if traceback else text
+    else:
+        report.longrepr = None
+    setattr(report, _REPORT_KEY, msgspec.to_builtins(verdict))
+
+
+def _capped(text: str) -> str:
+    if len(text) > _OUTPUT_CHARACTERS:
+        half = _OUTPUT_CHARACTERS // 2
+        text = f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out …\n{text[-half:]}"
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "?", text)
+
+
+def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any) -> None:
+    """Under xdist, a worker died in the middle of a check that was not supervised."""
+    config = getattr(sched, "config", None)
+    session = config.stash.get(_SESSION, None) if config else None
+    if session is None:
+        return
+    name = crashitem.rpartition("::")[2]
+    for found in session.course.exercises:
+        if name in {check.name for check in found.checks}:
+            verdict = Verdict(
+                hour=found.hour, exercise=found.name, check=name, state=State.CRASHED, got="its process died"
+            )
+            _tell(report, verdict, found, "")
+
+
+def pytest_enter_pdb() -> None:
+    limits.suspend()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    ours = session.config.stash.get(_SESSION, None)
+    if ours is not None and ours.supervisor is not None:
+        ours.supervisor.close()
+
+
+# --- telling people ---
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] | None:
+    state = _state(report)
+    if state is None:
+        return None
+    _, word, letter = _AS_PYTEST[state]
+    colour = {"passed": "green", "failed": "red"}.get(word, "yellow")
+    return word, letter, (str(state).upper(), {colour: True})
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    session = config.stash.get(_SESSION, None)
+    if session is None or not session.against:
+        return None
+    return f"deepdive: the answers of {session.against}"
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside pytest's own, which writes its failures first
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> Generator[None, None, None]:
+    session = config.stash.get(_SESSION, None)
+    reports = [r for rs in terminalreporter.stats.values() for r in rs if hasattr(r, _REPORT_KEY)]
+    if session is None or not reports:
+        yield
+        return
+    verdicts = [msgspec.convert(getattr(report, _REPORT_KEY), Verdict) for report in reports]
+    session.verdicts = _in_course_order(session.course, verdicts)
+    quietly = config.get_verbosity() <= 0 and config.getoption("tbstyle") != "no"
+    failed = terminalreporter.stats.pop("failed", []) if quietly else []
+    others = [r for r in failed if _state(r) in (None, State.KIT_ERROR)]
+    if others:
+        terminalreporter.stats["failed"] = others
+    if quietly:
+        _write_blocks(terminalreporter, session)
+    yield
+    if failed:
+        terminalreporter.stats["failed"] = failed
+    _write_board(terminalreporter, config, session)
+    if path := config.getoption("--deepdive-json"):
+        write_record(_record(session), path)
+
+
+def _state(report: pytest.TestReport) -> State | None:
+    data = getattr(report, _REPORT_KEY, None)
+    return State(data["state"]) if data else None
+
+
+def _in_course_order(course: Course, verdicts: list[Verdict]) -> list[Verdict]:
+    place = {
+        (e.hour, e.name, c.name): i for i, (e, c) in enumerate((e, c) for e in course.exercises for c in e.checks)
+    }
+    return sorted(verdicts, key=lambda v: place.get((v.hour, v.exercise, v.check), -1))
+
+
+def _write_blocks(reporter: TerminalReporter, session: Session) -> None:
+    width = reporter._tw.fullwidth
+    told: set[str] = set()
+    for verdict in session.verdicts:
+        if verdict.state not in WRONG or verdict.file in told:
+            continue
+        if verdict.file:
+            told.add(verdict.file)
+            text = file_block(verdict, width)
+        else:
+            text = block(verdict, session.course.exercise(verdict.exercise), width)
+        reporter.write_line("")
+        first, *rest = _encodable(reporter, text).splitlines()
+        reporter.write_line(first, red=True, bold=True)
+        for line in rest:
+            label, value = line[:12], line[12:]
+            if label.strip() in ("called", "expected", "got", "likely", "next", "printed"):
+                reporter.write(label, light=True)
+                reporter.write_line(value, **({"yellow": True} if label.strip() == "likely" else {}))
+            else:
+                reporter.write_line(line)
+
+
+def _encodable(reporter: TerminalReporter, text: str) -> str:
+    return text if _unicode(reporter) else text.translate(ASCII).encode("ascii", "replace").decode("ascii")
+
+
+def _unicode(reporter: TerminalReporter) -> bool:
+    encoding = getattr(reporter._tw._file, "encoding", None) or "ascii"
+    try:
+        "✓█░".encode(encoding)
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _write_board(reporter: TerminalReporter, config: pytest.Config, session: Session) -> None:
+    from deepdive.report.board import Board, next_step
+
+    if config.get_verbosity() < -1:
+        return
+    outcomes = outcomes_of(session.course, session.verdicts)
+    where = {e.name: _where(session, e) for e in session.course.exercises}
+    broken = [
+        session.files.shown(session.files.path(session.course.exercise(v.exercise)))
+        for v in session.verdicts
+        if v.file
+    ]
+    board = Board(
+        course=session.course,
+        outcomes=outcomes,
+        shown=_hours_at_hand(outcomes, {v.hour for v in session.verdicts}),
+        step=next_step(session.course, outcomes, where, broken),
+        against=session.against,
+        assets=_assets_line(),
+    )
+    reporter.write_line("")
+    text = board.text(
+        reporter._tw.fullwidth,
+        colour=reporter._tw.hasmarkup,
+        unicode=_unicode(reporter),
+        brief=config.get_verbosity() < 0,
+    )
+    reporter.write_line(text)
+
+
+def _hours_at_hand(outcomes: Iterable[Outcome], ran: set[int]) -> frozenset[int]:
+    """The hours whose exercises are listed: those begun, of those that ran, else the first of them."""
+    begun = {o.hour for o in outcomes if o.state not in (State.TODO, State.NOT_RUN)}
+    unfinished = {o.hour for o in outcomes if o.hour in ran and not o.earned}
+    return frozenset((begun & unfinished) or ({min(unfinished)} if unfinished else {min(ran)}))
+
+
+def _where(session: Session, exercise: Exercise) -> str:
+    return f"{session.files.shown(session.files.path(exercise))}:{session.files.line(exercise)}"
+
+
+def _assets_line() -> str:
+    """Where the weights and texts come from, in a line: a stand-in is never passed off as the original."""
+    described = describe()
+    names = [name for name, asset in described["assets"].items() if asset["stand_in"]]
+    stand_ins = f"; stand-ins for {', '.join(names)}" if names else ""
+    return f"{described['source']}{stand_ins}"
+
+
+def _record(session: Session) -> Record:
+    outcomes = [outcome_of(e, [v for v in session.verdicts if v.hour == e.hour]) for e in session.course.exercises]
+    return Record(
+        kit=deepdive.__version__,
+        python=".".join(map(str, sys.version_info[:3])),
+        against=session.against or "exercises",
+        seed=session.seed,
+        assets=describe(),
+        earned=sum(o.earned for o in outcomes),
+        possible=sum(o.possible for o in outcomes),
+        outcomes=outcomes,
+        verdicts=session.verdicts,
+    )

@@ -1,0 +1,99 @@
+"""A failure as the learner sees it: always the same six lines, in the same order.
+
+✗ softmax · stays finite for large logits                hour 1 · 0/2 points
+  called    softmax(x: float64[3,4])
+  expected  float64[3,4]  [[0.214, 0.001, …
+  got       float64[3,4]  [[nan, 0.001, …   3 of 12 values NaN, first at [0,0]
+  likely    The maximum was not subtracted first, so exp overflows.
+  next      deepdive hint softmax
+"""
+
+from __future__ import annotations
+
+from textwrap import wrap
+
+from deepdive.course import Check, Exercise
+from deepdive.verdict import State, Verdict
+
+SIGN = {
+    State.PASSED: "✓",
+    State.FAILED: "✗",
+    State.ERROR: "✗",
+    State.TIMEOUT: "✗",
+    State.CRASHED: "✗",
+    State.KIT_ERROR: "!",
+    State.INCONCLUSIVE: "?",
+    State.NOT_APPLICABLE: "–",
+    State.TODO: "·",
+    State.NOT_RUN: " ",
+}
+ASCII = str.maketrans(
+    {"✓": "+", "✗": "x", "·": "-", "–": "-", "−": "-", "…": "...", "×": "x", "√": "sqrt ", "±": "+-", "∞": "inf"}
+    | {"█": "#", "░": ".", "≤": "<=", "α": "alpha", "π": "pi", "→": "->", "’": "'"}
+)
+_LABEL = 10  # "expected  "
+_FRAME_LINES = 24
+
+
+def block(verdict: Verdict, exercise: Exercise, width: int = 80) -> str:
+    """The block for one verdict, at most `width` columns wide.
+
+    Args:
+        verdict: a failed, error, timeout, crashed or kit error verdict; others have nothing to tell.
+        exercise: the exercise it is about.
+        width: of the terminal, in columns.
+    """
+    width = max(40, width)
+    earned = f"hour {verdict.hour} · 0/{exercise.points} points"
+    what = Check(verdict.check, 0).title
+    state = f" · {verdict.state}" if verdict.state is not State.FAILED else ""
+    title = f"{SIGN[verdict.state]} {verdict.exercise} · {what}{state}"
+    lines = _heading(title, earned, width)
+    lines += _line("called", verdict.called, width)
+    lines += _line("expected", verdict.expected, width)
+    lines += _line("got", verdict.got, width)
+    lines += _indented(verdict.frames, width)
+    lines += _line("likely", verdict.likely, width)
+    lines += _line("next", f"deepdive hint {verdict.exercise}", width)
+    if verdict.output:
+        lines += _line("printed", verdict.output.splitlines()[0], width)
+        lines += _indented("\n".join(verdict.output.splitlines()[1:]), width)
+    return "\n".join(lines)
+
+
+def file_block(verdict: Verdict, width: int = 80) -> str:
+    """The block for a file that could not be loaded at all."""
+    lines = wrap(f"{SIGN[State.ERROR]} {verdict.got}", width, subsequent_indent="  ")
+    lines += _indented(verdict.frames, width)
+    lines += _line("next", verdict.likely, width)
+    return "\n".join(lines)
+
+
+def _heading(title: str, right: str, width: int) -> list[str]:
+    gap = width - len(title) - len(right)
+    if gap >= 2:
+        return [title + " " * gap + right]
+    return [*wrap(title, width, subsequent_indent="  "), right.rjust(width)]
+
+
+def _line(label: str, text: str, width: int) -> list[str]:
+    if not text:
+        return []
+    room = width - 2 - _LABEL
+    first, *rest = _wrapped(text, room)
+    return [f"  {label:<{_LABEL}}{first}"] + [" " * (2 + _LABEL) + line for line in rest]
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    """`text` in lines; what stands after three spaces starts a line of its own when the whole does not fit."""
+    if len(text) <= room:
+        return [text]
+    pieces = [piece.strip() for piece in text.split("   ")]
+    return [line for piece in pieces for line in wrap(piece, room, break_long_words=True)] or [""]
+
+
+def _indented(text: str, width: int) -> list[str]:
+    lines = [line[: width - 4] for line in text.splitlines()]
+    if len(lines) > _FRAME_LINES:
+        lines = [*lines[:4], f"… {len(lines) - _FRAME_LINES} lines left out …", *lines[4 - _FRAME_LINES :]]
+    return ["    " + line for line in lines]

@@ -1,0 +1,143 @@
+"""Runs checks in a forked child, so that an answer which takes its process down costs only its own verdict.
+
+A learner's code runs beside the checks, where breakpoints and prints do what one expects. But it may also hang
+in one endless call into C, exhaust the memory, corrupt the heap or call `os._exit`. So the process that pytest
+reports from never runs it: a child, forked when the first answer is to be tried, does, with the same terminal
+and the same modules already imported. When the child is lost, the supervisor says how, and forks another.
+
+Needs `os.fork`, and is used on Linux only: elsewhere forking a process that holds numerical libraries is not
+safe, and the checks run in pytest's own process, under the soft time limit alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from deepdive.limits import DEADLINE
+
+_POLL_SECONDS = 0.2
+
+_DEATHS: dict[int, str] = {
+    signal.SIGSEGV: "it died of a segmentation fault",
+    signal.SIGKILL: "it was killed from outside, most likely for want of memory",
+    signal.SIGABRT: "it aborted the process",
+}
+
+Reports = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The child did not live to report.
+
+    Args:
+        hung: the supervisor ended it, well past the time limit; otherwise it died by itself.
+        how: what happened, in words.
+        loading: it was loading a whole file of answers.
+    """
+
+    hung: bool
+    how: str
+    loading: bool
+
+
+def available() -> bool:
+    return sys.platform == "linux"
+
+
+class Supervisor:
+    """Has one child at a time do the work, and outlives it.
+
+    Args:
+        work: what the child does with a request, an index of an item, giving JSON-able reports.
+    """
+
+    def __init__(self, work: Callable[[int], Reports]) -> None:
+        self._work = work
+        self._child = 0
+        self._requests: BinaryIO | None = None
+        self._replies: BinaryIO | None = None
+
+    def run(self, index: int) -> Reports | Lost:
+        """Have the child do one piece of work."""
+        if not self._child:
+            self._fork()
+        assert self._requests is not None
+        assert self._replies is not None
+        try:
+            self._requests.write(b"%d\n" % index)
+            self._requests.flush()
+        except BrokenPipeError:
+            return self._lost()
+        while not select.select([self._replies], [], [], _POLL_SECONDS)[0]:
+            if DEADLINE.passed():
+                os.kill(self._child, signal.SIGKILL)
+                return self._lost(hung=True)
+        line = self._replies.readline()
+        if not line.endswith(b"\n"):
+            return self._lost()
+        reports: Reports = json.loads(line)
+        return reports
+
+    def close(self) -> None:
+        """Let the child go."""
+        if self._child:
+            self._end()
+
+    def _fork(self) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        request_end, requests = os.pipe()
+        replies, reply_end = os.pipe()
+        self._child = os.fork()
+        if self._child == 0:
+            os.close(requests)
+            os.close(replies)
+            _serve(self._work, os.fdopen(request_end, "rb"), os.fdopen(reply_end, "wb"))
+        os.close(request_end)
+        os.close(reply_end)
+        self._requests, self._replies = os.fdopen(requests, "wb"), os.fdopen(replies, "rb")
+
+    def _lost(self, *, hung: bool = False) -> Lost:
+        loading = DEADLINE.loading()
+        status = self._end()
+        if hung:
+            how = "it did not react to the time limit and was stopped"
+        elif os.WIFSIGNALED(status):
+            how = _DEATHS.get(os.WTERMSIG(status)) or f"it died by {signal.Signals(os.WTERMSIG(status)).name}"
+        else:
+            how = f"it ended the whole process, with exit code {os.waitstatus_to_exitcode(status)}"
+        return Lost(hung, how, loading)
+
+    def _end(self) -> int:
+        for stream in (self._requests, self._replies):
+            if stream is not None:
+                with suppress(BrokenPipeError):
+                    stream.close()
+        _, status = os.waitpid(self._child, 0)
+        DEADLINE.clear()
+        self._child, self._requests, self._replies = 0, None, None
+        return status
+
+
+def _serve(work: Callable[[int], Reports], requests: BinaryIO, replies: BinaryIO) -> None:
+    """The child's life: read a request, do it, reply; ends when the supervisor hangs up or Ctrl-C is pressed."""
+    code = 0
+    try:
+        for line in requests:
+            replies.write(json.dumps(work(int(line))).encode() + b"\n")
+            replies.flush()
+    except KeyboardInterrupt:
+        code = 130
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

@@ -10,18 +10,21 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Generator, Iterable
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from _pytest.outcomes import Skipped  # what pytest.skip raises; its public name is not a type
 
 import deepdive
 from deepdive import limits, supervisor
-from deepdive.answers import DEFAULT_SECONDS, Answer, AnswerFileError, AnswerFiles
+from deepdive.answers import DEFAULT_SECONDS, Answer, AnswerFileError, AnswerFiles, StillToDo
 from deepdive.assets import AssetError, describe, use_offline
 from deepdive.course import Course, CourseError, Exercise, is_course, load_course
+from deepdive.expect import NotApplicable, Undecided
 from deepdive.judge import rng_for, verdict_on
 from deepdive.report.block import ASCII, block, file_block
 from deepdive.verdict import WRONG, Outcome, Record, State, Verdict, outcome_of, outcomes_of, write_record
@@ -241,7 +244,10 @@ def answer(request: pytest.FixtureRequest) -> Answer:
     if trial is None or session is None:
         raise pytest.UsageError(f"{request.node.nodeid} asks for `answer` but has no @exercise(…)")
     seconds = _SECONDS_AFTER_TIMEOUT if trial.exercise.name in session.timed_out else trial.seconds
-    trial.answer = session.files.answer(trial.exercise, min(seconds, trial.seconds))
+    try:
+        trial.answer = session.files.answer(trial.exercise, min(seconds, trial.seconds))
+    except StillToDo as todo:
+        raise _SetAside(str(todo)) from todo
     return trial.answer
 
 
@@ -252,6 +258,20 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     if trial is None:
         raise pytest.UsageError(f"{request.node.nodeid} asks for `rng` but has no @exercise(…)")
     return rng_for(request.config.stash[_SESSION].seed, trial.exercise, request.node.name)
+
+
+class _SetAside(Skipped):
+    """What is neither right nor wrong is skipped, for pytest: no traceback, no debugger. Its cause says why."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except (NotImplementedError, Undecided, NotApplicable) as error:
+        if _trial(pyfuncitem) is None:
+            raise
+        raise _SetAside(str(error)) from error
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -316,33 +336,42 @@ def _reports_of_loss(
     return [report, end]
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
     trial, session = _trial(item), item.config.stash.get(_SESSION, None)
-    if trial is None or session is None:
-        return report
+    if trial is None or session is None or (call.excinfo is None and call.when != "call"):
+        return None
     error = call.excinfo.value if call.excinfo else None
-    if call.when == "call" or error is not None:
-        verdict = verdict_on(
-            session.course,
-            trial.exercise,
-            item.name,
-            trial.answer,
-            error,
-            path=session.files.path(trial.exercise),
-            seconds=round(call.duration, 4),
-            output=_capped(report.capstdout) if error is not None else "",
-        )
-        if verdict.state is State.TIMEOUT:
-            session.timed_out.add(trial.exercise.name)
-        verbose = item.config.get_verbosity() > 0 or verdict.state is State.KIT_ERROR
-        item.user_properties.append(("deepdive_state", str(verdict.state)))  # JUnit XML shows it
-        _tell(report, verdict, trial.exercise, str(report.longrepr) if verbose and report.longrepr else "")
+    if isinstance(error, _SetAside):
+        error = error.__cause__
+    report = pytest.TestReport.from_item_and_call(item, _without_error(call))
     report.sections = [(name, _capped(text)) for name, text in report.sections]
+    verdict = verdict_on(
+        session.course,
+        trial.exercise,
+        item.name,
+        trial.answer,
+        error,
+        path=session.files.path(trial.exercise),
+        seconds=round(call.duration, 4),
+        output=_capped(report.capstdout) if error is not None else "",
+    )
+    if verdict.state is State.TIMEOUT:
+        session.timed_out.add(trial.exercise.name)
+    item.user_properties.append(("deepdive_state", str(verdict.state)))  # JUnit XML shows it
+    traceback = ""
+    if call.excinfo and (item.config.get_verbosity() > 0 or verdict.state is State.KIT_ERROR):
+        traceback = str(item.repr_failure(call.excinfo))
+    _tell(report, verdict, trial.exercise, traceback)
     return report
+
+
+def _without_error(call: pytest.CallInfo[None]) -> pytest.CallInfo[None]:
+    """The same call as if it had gone well: pytest takes 40 ms to write a traceback that nobody will read."""
+    well = copy(call)
+    well.excinfo = None
+    well._result = None
+    return well
 
 
 def _tell(report: pytest.TestReport, verdict: Verdict, exercise: Exercise, traceback: str) -> None:

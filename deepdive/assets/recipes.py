@@ -332,7 +332,7 @@ CATALOGUE: dict[str, Asset] = {
             hub="gpt2",
             what="GPT-2's own vocabulary and merges: a tokenizer without a model.",
             stand_in="",
-            megabytes=4,
+            megabytes=3,
             sources=(GPT2_VOCABULARY, GPT2_MERGES),
             recipe=_gpt2,
         ),

@@ -91,6 +91,33 @@ def assets(
             typer.echo(f"  {name}: {' '.join(filter(None, (asset['what'], asset['stand_in'])))}")
 
 
+@app.command()
+def proof(
+    hour: Annotated[int | None, typer.Option(help="Only this hour.")] = None,
+    seed: Annotated[int, typer.Option(help="The seed of the checks' random inputs.")] = 0,
+) -> None:
+    """Prove the checks: try every right and every wrong answer that is known, and say what became of each."""
+    import warnings
+
+    from rich.console import Console
+
+    from deepdive.proof import prove, table
+
+    course = _course()
+    exercises = [e for e in course.exercises if hour in (None, e.hour)]
+    if not exercises:
+        _stop(f"there is no hour {hour}")
+    warnings.simplefilter("ignore")  # wrong answers divide by zero
+    trials = [trial for exercise in exercises for trial in prove(course, exercise, seed=seed)]
+    console = Console(highlight=False)
+    console.print(table(trials))
+    for trial in trials:
+        if trial.problem:
+            console.print(f"{trial.known.exercise.name}, {trial.known.kind} {trial.known.name}: {trial.problem}")
+    if any(trial.problem for trial in trials):
+        sys.exit(1)
+
+
 def main() -> None:
     """Run the command; what a person did wrong ends in a sentence, not in a traceback."""
     app()

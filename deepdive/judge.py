@@ -165,11 +165,12 @@ def _changes(calls: list[Call]) -> list[str]:
 
 
 def _changed_inputs(calls: list[Call]) -> dict[str, str]:
-    names = " and ".join(_changes(calls))
+    changed = _changes(calls)
+    names = " and ".join(changed)
     return {
         "expected": "the right values, and the inputs left as they were",
         "got": f"the right values, but {names} was changed in place",
-        "likely": f"Whoever passed {names} still needs it: work on a copy, `x = x - y` instead of `x -= y`.",
+        "likely": f"Whoever passed {names} still needs what was in it: work on a copy, {changed[0]}.copy().",
     }
 
 

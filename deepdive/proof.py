@@ -6,12 +6,15 @@ sentence and by no other; every alternative right answer passes. No checker ship
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from rich.box import MARKDOWN
+from rich.table import Table
 
 from deepdive.answers import DEFAULT_SECONDS, Answer
 from deepdive.course import Course, Exercise
@@ -68,6 +71,18 @@ class Trial:
         """Some failing check named another mistake."""
         return any(verdict.mistake not in (None, self.known.name) for verdict in self.verdicts)
 
+    @property
+    def problem(self) -> str:
+        """What is wrong with the checks or with this answer, in words; empty when all is as it should be."""
+        if self.known.kind is not Kind.MISTAKE:
+            refusing = [v.check for v in self.verdicts if v.state not in HELD_AGAINST_NOBODY]
+            return f"refused by {', '.join(refusing)}" if refusing else ""
+        if not self.caught:
+            return "not caught"
+        if self.misnamed:
+            return "given the name of another mistake"
+        return "" if self.named else "caught, but not named"
+
 
 def _file(course: Course, exercise: Exercise) -> str:
     return course.hour(exercise.hour).file_name.removesuffix(".py")
@@ -120,3 +135,36 @@ def try_answer(course: Course, known: Known, *, seed: int = 0, stop_at_first: bo
         if stop_at_first and verdicts[-1].state in WRONG:
             break
     return Trial(known, tuple(verdicts))
+
+
+def prove(course: Course, exercise: Exercise, *, seed: int = 0) -> list[Trial]:
+    """Try every known answer to one exercise."""
+    return [try_answer(course, known, seed=seed) for known in known_answers(course, exercise)]
+
+
+def table(trials: Sequence[Trial]) -> Table:
+    """The proof in figures: a row for each exercise, and their sum."""
+    shown = Table(box=MARKDOWN)
+    shown.add_column("exercise", no_wrap=True)
+    for heading in ("checks", "right accepted", "mistakes caught", "named", "misnamed"):
+        shown.add_column(heading, justify="right")
+    by_exercise: dict[str, list[Trial]] = {}
+    for trial in trials:
+        by_exercise.setdefault(trial.known.exercise.name, []).append(trial)
+    for name, group in by_exercise.items():
+        shown.add_row(name, *_figures(group))
+    shown.add_row(f"all {len(by_exercise)}", *_figures(trials))
+    return shown
+
+
+def _figures(trials: Sequence[Trial]) -> list[str]:
+    right = [trial for trial in trials if trial.known.kind is not Kind.MISTAKE]
+    wrong = [trial for trial in trials if trial.known.kind is Kind.MISTAKE]
+    checks = {(v.exercise, v.check) for trial in trials for v in trial.verdicts}
+    return [
+        str(len(checks)),
+        f"{sum(trial.accepted for trial in right)} of {len(right)}",
+        f"{sum(trial.caught for trial in wrong)} of {len(wrong)}",
+        f"{sum(trial.named for trial in wrong)} of {len(wrong)}",
+        str(sum(trial.misnamed for trial in wrong)),
+    ]

@@ -107,7 +107,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--against",
         default="exercises",
         metavar="WHERE",
-        help="whose answers to try: exercises (yours, the default), solutions, or the path of a folder or file",
+        help="whose answers to try: exercises (yours, the default), solutions, or a folder or file (--against=PATH, "
+        "with the equals sign: pytest takes a path that stands alone for one of its own)",
     )
     group.addoption("--deepdive-json", type=Path, metavar="PATH", help="write the verdicts to this file")
     group.addoption("--deepdive-seed", type=int, default=0, metavar="N", help="the seed of the checks' random inputs")
@@ -478,26 +479,35 @@ def _in_course_order(course: Course, verdicts: list[Verdict]) -> list[Verdict]:
 
 
 def _write_blocks(reporter: TerminalReporter, session: Session) -> None:
+    """The block of each exercise's first failure; the others follow by name, unless one exercise alone was run."""
     width = reporter._tw.fullwidth
-    told: set[str] = set()
+    wrong: dict[tuple[str, str], list[Verdict]] = {}
     for verdict in session.verdicts:
-        if verdict.state not in WRONG or verdict.file in told:
+        if verdict.state in WRONG:
+            wrong.setdefault((verdict.file, "" if verdict.file else verdict.exercise), []).append(verdict)
+    for (file, name), verdicts in wrong.items():
+        if file:
+            _write_block(reporter, file_block(verdicts[0], width))
             continue
-        if verdict.file:
-            told.add(verdict.file)
-            text = file_block(verdict, width)
+        found = session.course.exercise(name)
+        shown = verdicts if len({v.exercise for v in session.verdicts}) == 1 else verdicts[:1]
+        for verdict in shown:
+            _write_block(reporter, block(verdict, found, width, others=verdicts[len(shown) :]))
+
+
+def _write_block(reporter: TerminalReporter, text: str) -> None:
+    reporter.write_line("")
+    first, *rest = _encodable(reporter, text).splitlines()
+    reporter.write_line(first, red=True, bold=True)
+    label = ""
+    for line in rest:
+        head, value = line[:12], line[12:]
+        label = head.strip() or label
+        if not head.strip() or re.fullmatch(r"  \w+ {2,}", head):
+            reporter.write(head, light=True)
+            reporter.write_line(value, **({"yellow": True} if label == "likely" else {}))
         else:
-            text = block(verdict, session.course.exercise(verdict.exercise), width)
-        reporter.write_line("")
-        first, *rest = _encodable(reporter, text).splitlines()
-        reporter.write_line(first, red=True, bold=True)
-        for line in rest:
-            label, value = line[:12], line[12:]
-            if label.strip() in ("called", "expected", "got", "likely", "next", "printed"):
-                reporter.write(label, light=True)
-                reporter.write_line(value, **({"yellow": True} if label.strip() == "likely" else {}))
-            else:
-                reporter.write_line(line)
+            reporter.write_line(line)
 
 
 def _encodable(reporter: TerminalReporter, text: str) -> str:

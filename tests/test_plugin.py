@@ -14,7 +14,7 @@ import pytest
 
 from deepdive.course import Course
 from deepdive.verdict import Record, read_record
-from tests.conftest import SOLUTION, Run
+from tests.conftest import ROOT, SOLUTION, Run
 
 Answers = Callable[[str], None]
 
@@ -74,11 +74,11 @@ def test_right_answers_pass_and_earn_all_points(judge: Any) -> None:
 
 def test_a_known_mistake_is_named_in_a_six_line_block(judge: Any) -> None:
     out, record = judge(with_double("return x**2"))
-    block = out[out.index("✗ double") : out.index("✗ double", out.index("✗ double") + 1)]
+    block = out[out.index("✗ double") : out.index("✗ quadruple")]
     heading, *lines = block.splitlines()
     assert heading == "✗ double · doubles every value" + "hour 1 · 0/2 points".rjust(50)
     labelled = dict(line.split(maxsplit=1) for line in lines if re.match(r"  \w+  ", line))
-    assert list(labelled) == ["called", "expected", "got", "likely", "next"]
+    assert list(labelled) == ["called", "expected", "got", "likely", "next", "also"]
     assert labelled["called"] == "double(x: float64[2,3])"
     assert labelled["likely"] == "The values were squared instead of doubled."
     assert labelled["next"] == "deepdive hint double"
@@ -219,6 +219,13 @@ def test_the_checks_own_failure_is_nobody_elses(judge: Any, small_course: Course
     assert "the kit's fault, not yours" in re.sub(r"\s+", " ", out)
 
 
+def test_an_older_python_is_told_in_a_sentence() -> None:
+    program = "import sys; sys.version_info = (3, 10, 4); exec(open('conftest.py').read())"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.startswith("deepdive needs Python 3.11 or newer; this is Python 3.10")
+
+
 # --- what pytest users expect ---
 
 
@@ -266,7 +273,7 @@ def test_answers_can_come_from_solutions_a_folder_or_a_file(run: Run, small_cour
     other.write_text(with_double("return 3 * x"))
     assert "5 passed" in run("pytest", "--against", "solutions").stdout
     for place in ("handed in", "handed in/hour1_small.py"):
-        result = run("pytest", "--against", place)
+        result = run("pytest", f"--against={place}")
         assert f"These are the answers of {place}." in result.stdout
         assert "added up once too often" in re.sub(r"\s+", " ", result.stdout)
 
@@ -290,6 +297,15 @@ def test_quiet_and_verbose(judge: Any) -> None:
     assert "WrongAnswer" not in quiet
     assert "WrongAnswer" in verbose
     assert "checks/test_hour1_small.py::test_doubles_every_value FAILED" in verbose
+
+
+def test_one_block_an_exercise_unless_it_runs_alone(judge: Any) -> None:
+    text = with_double("return x**2")
+    out, _ = judge(text)
+    assert out.count("✗ double ·") == 1
+    assert "also      doubles whole numbers" in out
+    out, _ = judge(text, "-k", "double")
+    assert out.count("✗ double ·") == 2
 
 
 def test_no_traceback_style_means_no_blocks(judge: Any) -> None:

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from textwrap import wrap
 
 from deepdive.course import Check, Exercise
@@ -35,13 +36,14 @@ _LABEL = 10  # "expected  "
 _FRAME_LINES = 24
 
 
-def block(verdict: Verdict, exercise: Exercise, width: int = 80) -> str:
+def block(verdict: Verdict, exercise: Exercise, width: int = 80, others: Sequence[Verdict] = ()) -> str:
     """The block for one verdict, at most `width` columns wide.
 
     Args:
         verdict: a failed, error, timeout, crashed or kit error verdict; others have nothing to tell.
         exercise: the exercise it is about.
         width: of the terminal, in columns.
+        others: verdicts on the same exercise that are wrong too, to be told by name.
     """
     width = max(40, width)
     earned = f"hour {verdict.hour} · 0/{exercise.points} points"
@@ -55,6 +57,9 @@ def block(verdict: Verdict, exercise: Exercise, width: int = 80) -> str:
     lines += _indented(verdict.frames, width)
     lines += _line("likely", verdict.likely, width)
     lines += _line("next", f"deepdive hint {verdict.exercise}", width)
+    if others:
+        titles = "; ".join(Check(other.check, 0).title for other in others)
+        lines += _line("also", f"{titles}   (pytest -k {verdict.exercise} tells more)", width)
     if verdict.output:
         lines += _line("printed", verdict.output.splitlines()[0], width)
         lines += _indented("\n".join(verdict.output.splitlines()[1:]), width)

@@ -147,7 +147,7 @@ def table(trials: Sequence[Trial]) -> Table:
     shown = Table(box=MARKDOWN)
     shown.add_column("exercise", no_wrap=True)
     for heading in ("checks", "right accepted", "mistakes caught", "named", "misnamed"):
-        shown.add_column(heading, justify="right")
+        shown.add_column(heading, justify="right", no_wrap=True)
     by_exercise: dict[str, list[Trial]] = {}
     for trial in trials:
         by_exercise.setdefault(trial.known.exercise.name, []).append(trial)

@@ -56,7 +56,7 @@ def exercise(
     points: int | None = None,
     minutes: int | None = None,
     stretch: bool = False,
-    seconds: float = DEFAULT_SECONDS,
+    seconds: float | None = None,
 ) -> pytest.MarkDecorator:
     """Declare a function of `checks/test_hourN_topic.py` a check of an exercise.
 
@@ -65,7 +65,7 @@ def exercise(
         points: what the exercise is worth, 1 to 5 by effort.
         minutes: about how long it takes to write.
         stretch: worth points, but not needed for the hour's green tick.
-        seconds: how long all calls of the answer in this check may take together.
+        seconds: how long all calls of the answer in this check may take together, if not the usual time.
     """
     return pytest.mark.exercise(name, points=points, minutes=minutes, stretch=stretch, seconds=seconds)
 
@@ -85,7 +85,7 @@ class Session:
 
 
 @dataclass
-class Trial:
+class Attempt:
     """One check about to run: the exercise, and the answer once it has been found."""
 
     exercise: Exercise
@@ -94,7 +94,7 @@ class Trial:
 
 
 _SESSION = pytest.StashKey[Session]()
-_TRIAL = pytest.StashKey[Trial]()
+_ATTEMPT = pytest.StashKey[Attempt]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -112,6 +112,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--deepdive-json", type=Path, metavar="PATH", help="write the verdicts to this file")
     group.addoption("--deepdive-seed", type=int, default=0, metavar="N", help="the seed of the checks' random inputs")
+    group.addoption(
+        "--time-limit",
+        type=float,
+        default=DEFAULT_SECONDS,
+        metavar="S",
+        help="seconds an answer may take in one check that does not say otherwise",
+    )
     group.addoption(
         "--in-process",
         action="store_true",
@@ -139,13 +146,26 @@ def pytest_configure(config: pytest.Config) -> None:
     against: str = config.getoption("--against")
     place = _place(course, against, config.invocation_params.dir)
     debugging = config.getoption("usepdb") or config.getoption("trace", False) or sys.gettrace() is not None
-    config.stash[_SESSION] = Session(
+    session = Session(
         course=course,
-        files=AnswerFiles(course, place),
+        files=AnswerFiles(course, place, config.getoption("--time-limit")),
         against="" if against == "exercises" else against,
         seed=config.getoption("--deepdive-seed"),
         supervised=supervisor.available() and not debugging and not config.getoption("--in-process"),
     )
+    config.stash[_SESSION] = session
+    config.pluginmanager.register(_Collector(session), "deepdive-collector")
+
+
+class _Collector:
+    """Gathers the verdicts as they come in, from this process, the supervisor's child or xdist's workers."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if hasattr(report, _REPORT_KEY):
+            self._session.verdicts.append(msgspec.convert(getattr(report, _REPORT_KEY), Verdict))
 
 
 def _place(course: Course, against: str, start: Path) -> Path:
@@ -175,27 +195,27 @@ def _checks_for(course: Course, argument: str, start: Path) -> str:
     return argument
 
 
-def _trial(item: pytest.Item) -> Trial | None:
-    """The trial an item stands for; None for an item that is no check of the course."""
+def _attempt(item: pytest.Item) -> Attempt | None:
+    """The attempt that an item is; None for an item that is no check of the course."""
     session = item.config.stash.get(_SESSION, None)
     marker = item.get_closest_marker("exercise")
     if session is None or marker is None:
         return None
-    if _TRIAL not in item.stash:
+    if _ATTEMPT not in item.stash:
         try:
             found = session.course.exercise(marker.args[0])
         except KeyError as error:
             raise pytest.UsageError(f"{item.nodeid}: {error.args[0]}") from None
-        item.stash[_TRIAL] = Trial(found, marker.kwargs["seconds"])
-    return item.stash[_TRIAL]
+        item.stash[_ATTEMPT] = Attempt(found, marker.kwargs["seconds"] or item.config.getoption("--time-limit"))
+    return item.stash[_ATTEMPT]
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    trial = _trial(item)
-    if trial is not None:
-        item.extra_keyword_matches.add(trial.exercise.name)
-        item.add_marker(f"hour{trial.exercise.hour}")
-        item.add_marker("stretch" if trial.exercise.stretch else "core")
+    attempt = _attempt(item)
+    if attempt is not None:
+        item.extra_keyword_matches.add(attempt.exercise.name)
+        item.add_marker(f"hour{attempt.exercise.hour}")
+        item.add_marker("stretch" if attempt.exercise.stretch else "core")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -206,8 +226,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted = _selection(config, session.course)
     kept, dropped = list[pytest.Item](), list[pytest.Item]()
     for item in items:
-        trial = _trial(item)
-        (kept if trial is None or wanted(trial.exercise) else dropped).append(item)
+        attempt = _attempt(item)
+        (kept if attempt is None or wanted(attempt.exercise) else dropped).append(item)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
@@ -241,24 +261,24 @@ def _selection(config: pytest.Config, course: Course) -> Callable[[Exercise], bo
 @pytest.fixture
 def answer(request: pytest.FixtureRequest) -> Answer:
     """The learner's function for the exercise this check is about."""
-    trial, session = _trial(request.node), request.config.stash.get(_SESSION, None)
-    if trial is None or session is None:
+    attempt, session = _attempt(request.node), request.config.stash.get(_SESSION, None)
+    if attempt is None or session is None:
         raise pytest.UsageError(f"{request.node.nodeid} asks for `answer` but has no @exercise(…)")
-    seconds = _SECONDS_AFTER_TIMEOUT if trial.exercise.name in session.timed_out else trial.seconds
+    seconds = _SECONDS_AFTER_TIMEOUT if attempt.exercise.name in session.timed_out else attempt.seconds
     try:
-        trial.answer = session.files.answer(trial.exercise, min(seconds, trial.seconds))
+        attempt.answer = session.files.answer(attempt.exercise, min(seconds, attempt.seconds))
     except StillToDo as todo:
         raise _SetAside(str(todo)) from todo
-    return trial.answer
+    return attempt.answer
 
 
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     """Random numbers, seeded afresh for every graded run and for every check."""
-    trial = _trial(request.node)
-    if trial is None:
+    attempt = _attempt(request.node)
+    if attempt is None:
         raise pytest.UsageError(f"{request.node.nodeid} asks for `rng` but has no @exercise(…)")
-    return rng_for(request.config.stash[_SESSION].seed, trial.exercise, request.node.name)
+    return rng_for(request.config.stash[_SESSION].seed, attempt.exercise, request.node.name)
 
 
 class _SetAside(Skipped):
@@ -270,7 +290,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     try:
         return (yield)
     except (NotImplementedError, Undecided, NotApplicable) as error:
-        if _trial(pyfuncitem) is None:
+        if _attempt(pyfuncitem) is None:
             raise
         raise _SetAside(str(error)) from error
 
@@ -278,21 +298,21 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Have the supervisor's child run a check that would run the learner's code."""
-    trial = _trial(item)
+    attempt = _attempt(item)
     session = item.config.stash.get(_SESSION, None)
-    if trial is None or session is None or not session.supervised or session.files.is_stub(trial.exercise):
+    if attempt is None or session is None or not session.supervised or session.files.is_stub(attempt.exercise):
         return None
     if session.supervisor is None:
         session.supervisor = supervisor.Supervisor(lambda index: _run_in_child(item.session.items[index]))
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     result = session.supervisor.run(item.session.items.index(item))
     if isinstance(result, supervisor.Lost):
-        reports = _reports_of_loss(item, trial, session, result)
+        reports = _reports_of_loss(item, attempt, session, result)
     else:
         reports = [item.config.hook.pytest_report_from_serializable(config=item.config, data=data) for data in result]
     for report in reports:
         if _state(report) is State.TIMEOUT:
-            session.timed_out.add(trial.exercise.name)
+            session.timed_out.add(attempt.exercise.name)
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
@@ -307,23 +327,23 @@ def _run_in_child(item: pytest.Item) -> list[dict[str, Any]]:
 
 
 def _reports_of_loss(
-    item: pytest.Item, trial: Trial, session: Session, lost: supervisor.Lost
+    item: pytest.Item, attempt: Attempt, session: Session, lost: supervisor.Lost
 ) -> list[pytest.TestReport]:
-    path = session.files.path(trial.exercise)
+    path = session.files.path(attempt.exercise)
     if lost.loading:
         problem = f"{session.files.shown(path)} took its process down while it was loaded: {lost.how}"
         advice = f"Look at what {session.files.shown(path)} does outside of its functions."
         error = AnswerFileError(problem, advice, timed_out=lost.hung, crashed=not lost.hung)
         session.files.blame(path, error)
-        verdict = verdict_on(session.course, trial.exercise, item.name, None, error, path=path)
+        verdict = verdict_on(session.course, attempt.exercise, item.name, None, error, path=path)
     else:
         verdict = Verdict(
-            hour=trial.exercise.hour,
-            exercise=trial.exercise.name,
+            hour=attempt.exercise.hour,
+            exercise=attempt.exercise.name,
             check=item.name,
             state=State.TIMEOUT if lost.hung else State.CRASHED,
-            called=trial.exercise.signature,
-            expected=trial.exercise.returns,
+            called=attempt.exercise.signature,
+            expected=attempt.exercise.returns,
             got=lost.how,
             likely="One endless call into compiled code, perhaps `sum(range(10**12))`?" if lost.hung else "",
         )
@@ -333,14 +353,14 @@ def _reports_of_loss(
         pytest.TestReport(item.nodeid, item.location, keywords, "passed", None, when, user_properties=properties)
         for when in ("call", "teardown")
     )
-    _tell(report, verdict, trial.exercise, "")
+    _tell(report, verdict, attempt.exercise, "")
     return [report, end]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport | None:
-    trial, session = _trial(item), item.config.stash.get(_SESSION, None)
-    if trial is None or session is None or (call.excinfo is None and call.when != "call"):
+    attempt, session = _attempt(item), item.config.stash.get(_SESSION, None)
+    if attempt is None or session is None or (call.excinfo is None and call.when != "call"):
         return None
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, _SetAside):
@@ -349,21 +369,21 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report.sections = [(name, _capped(text)) for name, text in report.sections]
     verdict = verdict_on(
         session.course,
-        trial.exercise,
+        attempt.exercise,
         item.name,
-        trial.answer,
+        attempt.answer,
         error,
-        path=session.files.path(trial.exercise),
+        path=session.files.path(attempt.exercise),
         seconds=round(call.duration, 4),
         output=_capped(report.capstdout) if error is not None else "",
     )
     if verdict.state is State.TIMEOUT:
-        session.timed_out.add(trial.exercise.name)
+        session.timed_out.add(attempt.exercise.name)
     item.user_properties.append(("deepdive_state", str(verdict.state)))  # JUnit XML shows it
     traceback = ""
     if call.excinfo and (item.config.get_verbosity() > 0 or verdict.state is State.KIT_ERROR):
         traceback = str(item.repr_failure(call.excinfo))
-    _tell(report, verdict, trial.exercise, traceback)
+    _tell(report, verdict, attempt.exercise, traceback)
     return report
 
 
@@ -416,10 +436,21 @@ def pytest_enter_pdb() -> None:
     limits.suspend()
 
 
+@pytest.hookimpl(tryfirst=True)  # before the terminal's summary
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    ours = session.config.stash.get(_SESSION, None)
-    if ours is not None and ours.supervisor is not None:
+    config = session.config
+    ours = config.stash.get(_SESSION, None)
+    if ours is None:
+        return
+    if ours.supervisor is not None:
         ours.supervisor.close()
+    ours.verdicts = _in_course_order(ours.course, ours.verdicts)
+    path = config.getoption("--deepdive-json")
+    if path and not hasattr(config, "workerinput"):
+        try:
+            write_record(_record(ours), path)
+        except OSError as error:
+            pytest.exit(f"--deepdive-json {path} could not be written: {error.strerror}", returncode=3)
 
 
 # --- telling people ---
@@ -445,12 +476,9 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside pytest's own, which writes its failures first
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> Generator[None, None, None]:
     session = config.stash.get(_SESSION, None)
-    reports = [r for rs in terminalreporter.stats.values() for r in rs if hasattr(r, _REPORT_KEY)]
-    if session is None or not reports:
+    if session is None or not session.verdicts:
         yield
         return
-    verdicts = [msgspec.convert(getattr(report, _REPORT_KEY), Verdict) for report in reports]
-    session.verdicts = _in_course_order(session.course, verdicts)
     quietly = config.get_verbosity() <= 0 and config.getoption("tbstyle") != "no"
     failed = terminalreporter.stats.pop("failed", []) if quietly else []
     others = [r for r in failed if _state(r) in (None, State.KIT_ERROR)]
@@ -462,8 +490,6 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     if failed:
         terminalreporter.stats["failed"] = failed
     _write_board(terminalreporter, config, session)
-    if path := config.getoption("--deepdive-json"):
-        write_record(_record(session), path)
 
 
 def _state(report: pytest.TestReport) -> State | None:

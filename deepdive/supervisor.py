@@ -16,6 +16,7 @@ import os
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from typing import Any, BinaryIO
 from deepdive.limits import DEADLINE
 
 _POLL_SECONDS = 0.2
+_PATIENCE_SECONDS = 1.0  # a child that was told to end may be in the middle of an answer that will not
 
 _DEATHS: dict[int, str] = {
     signal.SIGSEGV: "it died of a segmentation fault",
@@ -122,10 +124,24 @@ class Supervisor:
             if stream is not None:
                 with suppress(BrokenPipeError):
                     stream.close()
-        _, status = os.waitpid(self._child, 0)
+        status = self._wait(_PATIENCE_SECONDS)
+        if status is None:
+            os.kill(self._child, signal.SIGKILL)
+            _, status = os.waitpid(self._child, 0)
         DEADLINE.clear()
         self._child, self._requests, self._replies = 0, None, None
         return status
+
+    def _wait(self, seconds: float) -> int | None:
+        """The child's status once it has ended; None when it goes on for longer than this."""
+        until = time.monotonic() + seconds
+        while True:
+            child, status = os.waitpid(self._child, os.WNOHANG)
+            if child:
+                return status
+            if time.monotonic() > until:
+                return None
+            time.sleep(0.01)
 
 
 def _serve(work: Callable[[int], Reports], requests: BinaryIO, replies: BinaryIO) -> None:

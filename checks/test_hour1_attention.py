@@ -5,9 +5,13 @@ verify by hand or from formulas as the papers print them. The first probe of a c
 so that a mix-up of axes shows as wrong values rather than as an error; the next ones have axes of all different
 lengths, so that none gets away with it. What is slow to import is imported after the answer has been called.
 
-Tolerances. In float64 the solution and torch differ by 2e-14 at most (all checks, 20 seeds), `close_to` by default
-allows 1e-6 plus a millionth. In float32 they differ by 3e-6 at most: `FLOAT32` allows three times that, and wrong
-formulas are off by 1e-3 and more.
+Tolerances. Measured over all checks, 20 seeds, on the solution and two or three other right answers each: in float64
+they differ from the expected values by 1.3e-12 at most, where `close_to` allows 1e-6 and a millionth; in float32 by
+2.9e-6 at most, 15% of what `FLOAT32` allows. The two gelus, the closest of all wrong formulas, are 4e-4 apart.
+
+Speed. The ratios beside each threshold are medians of one check (7 pairs or more), the least and the greatest of 20
+checks on two cores: otherwise idle / with one / with both of them kept busy. Arrays are kept so small that BLAS does
+not start a second thread: on a busy machine two threads wait for each other and take ten times as long as one.
 """
 
 import math
@@ -56,6 +60,8 @@ def test_keeps_float32_and_makes_integers_float64(answer):
     expect(answer(logits), "for int64").has_dtype(np.float64).close_to(scipy_softmax(logits))
     far_apart = np.array([[127, -128], [100, 100]], dtype=np.int8)  # 127 - (-128) is no int8
     expect(answer(far_apart), "for int8").has_dtype(np.float64).close_to(np.array([[1.0, 0.0], [0.5, 0.5]]))
+    in_uint8 = np.array([[3, 1, 2], [0, 0, 5]], dtype=np.uint8)
+    expect(answer(in_uint8), "for uint8").has_dtype(np.float64).close_to(scipy_softmax(in_uint8))
 
 
 @exercise("softmax")
@@ -66,6 +72,7 @@ def test_refuses_what_has_no_softmax(answer):
         answer(np.zeros((3, 0)))
     with expect.raises(ValueError, naming=7):
         answer(np.zeros((2, 3)), axis=7)
+    expect(answer(np.zeros((0, 3))), "of no rows, which have nothing wrong with them").has_shape(0, 3)
 
 
 def scipy_softmax(x, axis=-1):
@@ -100,8 +107,8 @@ def test_hides_what_the_mask_forbids(answer, rng):
     padding = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 0]], dtype=bool)[:, None, None, :]
     nothing = some.copy()
     nothing[2] = False  # the third query may attend to no key at all
-    for mask in (some, padding, padding & some, nothing):
-        q, k, v = rng.normal(size=(2, 3, 4, 6)), rng.normal(size=(2, 3, 5, 6)), rng.normal(size=(2, 3, 5, 7))
+    for leading, mask in (((2, 3), some), ((2, 3), padding), ((2, 3), padding & some), ((), some), ((2, 3), nothing)):
+        q, k, v = (rng.normal(size=(*leading, *shape)) for shape in ((4, 6), (5, 6), (5, 7)))
         output, weights = answer(q, k, v, mask)
         sees_any = mask.any(axis=-1, keepdims=True)
         expected_output, expected_weights = torch_attention(q, k, v, mask | ~sees_any)
@@ -113,9 +120,10 @@ def test_hides_what_the_mask_forbids(answer, rng):
 def test_keeps_its_dtype_and_survives_large_scores(answer, rng):
     shapes = (2, 3, 4, 6), (2, 3, 5, 6), (2, 3, 5, 7)
     mask = np.tri(4, 5, 1, dtype=bool)
-    q, k, v = (rng.integers(-3, 4, size=shape) for shape in shapes)
+    q, k, v = (rng.integers(0, 5, size=shape) for shape in shapes)
     expected = torch_attention(q.astype(float), k.astype(float), v.astype(float), mask)
-    for dtype, returned, tolerance in ((np.float32, np.float32, FLOAT32), (np.int64, np.float64, {})):
+    dtypes = (np.float32, np.float32, FLOAT32), (np.int64, np.float64, {}), (np.uint8, np.float64, {})
+    for dtype, returned, tolerance in dtypes:
         got = answer(q.astype(dtype), k.astype(dtype), v.astype(dtype), mask)
         for name, mine, reference in zip(("output", "weights"), got, expected, strict=True):
             expect(mine, f"{name} for {np.dtype(dtype)}").has_dtype(returned).close_to(reference, **tolerance)
@@ -130,24 +138,36 @@ def test_refuses_arrays_that_do_not_fit(answer):
         answer(q, k, v, np.ones((4, 5), dtype=np.int64))
     with expect.raises(ValueError, naming=(4, 9)):
         answer(q, k, v, np.ones((4, 9), dtype=bool))
+    with expect.raises(ValueError, naming=(4, 5)):  # would make four queries of one
+        answer(q[:, :1], k, v, np.ones((4, 5), dtype=bool))
     with expect.raises(ValueError, naming=(2, 5, 8)):
         answer(q, np.ones((2, 5, 8)), v)
+    with expect.raises(ValueError, naming=(2, 5, 4)):
+        answer(q, k[..., :4], v)
     with expect.raises(ValueError, naming=(2, 9, 7)):
         answer(q, k, np.ones((2, 9, 7)))
+    with expect.raises(ValueError, naming=(2, 3, 7)):
+        answer(q, k, v[:, :3])
     with expect.raises(ValueError, naming=(6,)):
         answer(np.ones(6), k, v)
     with expect.raises(ValueError, naming=(2, 0, 6)):
         answer(q, np.ones((2, 0, 6)), np.ones((2, 0, 7)))
     with expect.raises(ValueError, naming="complex128"):
-        answer(q.astype(complex), k, v)
+        answer(q, k, v.astype(complex))
 
 
 @exercise("scaled_dot_product_attention")
 def test_takes_all_queries_at_once(answer, rng):
     def fresh_inputs():
-        return tuple(rng.normal(size=(2, 4, 64, 16)).astype(np.float32) for _ in "qkv")
+        return tuple(rng.normal(size=(1, 3, 64, 6)).astype(np.float32) for _ in "qkv")
 
-    expect(answer).faster_than(one_query_at_a_time, on=fresh_inputs, at_least=4, **FLOAT32)
+    inputs = fresh_inputs()
+    expect(answer(*inputs)).close_to(one_query_at_a_time(*inputs), **FLOAT32)
+    # The solution 12.6 to 15.5 / 8.6 to 102 / 8.9 to 80; einsum 4.8 to 5.7 / 4.3 to 28 / 4.3 to 46;
+    # one head at a time 5.3 to 7.1 / 4.9 to 42 / 4.4 to 79. All passed, every time.
+    # A loop over the queries with three heads at once 1.5 to 1.7 / 1.6 to 1.7 / 1.6 to 8: it never passed, but with
+    # both cores busy 6 of 20 checks stayed inconclusive.
+    expect(answer).faster_than(one_query_at_a_time, on=fresh_inputs, at_least=2.5, **FLOAT32)
 
 
 def one_query_at_a_time(q, k, v):
@@ -233,6 +253,8 @@ def test_refuses_what_no_tokenizer_gives(answer):
         answer(np.array([[1, 0, -100]]))
     with expect.raises(ValueError, naming=(4,)):
         answer(np.array([1, 1, 0, 0]))
+    with expect.raises(ValueError, naming=(2, 1, 4)):
+        answer(np.ones((2, 1, 4), dtype=np.int64))
     with expect.raises(ValueError, naming=(3, 0)):
         answer(np.ones((3, 0), dtype=np.int64))
 
@@ -272,6 +294,8 @@ def test_refuses_heads_that_do_not_divide(answer):
         answer(x, -3)
     with expect.raises(ValueError, naming=(5, 12)):
         answer(np.ones((5, 12)), 3)
+    with expect.raises(ValueError, naming=(2, 3, 5, 12)):
+        answer(np.ones((2, 3, 5, 12)), 3)
     with expect.raises(ValueError, naming=(2, 0, 12)):
         answer(np.ones((2, 0, 12)), 3)
 
@@ -294,6 +318,8 @@ def test_undoes_split_heads_exactly(answer, rng):
 def test_refuses_what_is_not_split(answer):
     with expect.raises(ValueError, naming=(3, 5, 4)):
         answer(np.ones((3, 5, 4)))
+    with expect.raises(ValueError, naming=(1, 2, 3, 5, 4)):
+        answer(np.ones((1, 2, 3, 5, 4)))
     with expect.raises(ValueError, naming=(2, 3, 0, 4)):
         answer(np.ones((2, 3, 0, 4)))
 
@@ -303,7 +329,7 @@ def test_refuses_what_is_not_split(answer):
 
 @exercise("multi_head_attention", points=3, minutes=6)
 def test_agrees_with_torch_multihead_attention(answer, rng):
-    for b, t, d, n_heads in ((2, 5, 12, 3), (3, 4, 8, 2), (1, 1, 6, 1), (2, 3, 4, 4)):
+    for b, t, d, n_heads in ((2, 5, 12, 3), (3, 4, 8, 2), (1, 1, 6, 1), (2, 3, 4, 4), (1, 1, 1, 1)):
         x, weights = rng.normal(size=(b, t, d)), draw_weights(rng, d)
         expect(answer(x, weights, n_heads)).close_to(torch_multi_head_attention(x, weights, n_heads))
 
@@ -323,6 +349,10 @@ def test_stays_float32_through_all_projections(answer, rng):
     expected = torch_multi_head_attention(x, weights, 3)
     mine = answer(x.astype(np.float32), in_float32(weights), 3)
     expect(mine).has_dtype(np.float32).close_to(expected, **FLOAT32)
+    for dtype in (np.int64, np.uint8):
+        x = rng.integers(0, 9, size=(2, 5, 12)).astype(dtype)
+        expected = torch_multi_head_attention(x.astype(float), weights, 3)
+        expect(answer(x, weights, 3), f"for {np.dtype(dtype)}").has_dtype(np.float64).close_to(expected)
 
 
 @exercise("multi_head_attention")
@@ -330,12 +360,17 @@ def test_refuses_weights_that_do_not_fit(answer, rng):
     x, weights = rng.normal(size=(2, 5, 12)), draw_weights(rng, 12)
     with expect.raises(ValueError, naming=7):
         answer(x, weights, 7)
-    with expect.raises(ValueError, naming=(12, 9)):
-        answer(x, weights | {"w_v": np.ones((12, 9))}, 3)
-    with expect.raises(ValueError, naming=(1, 12)):  # would broadcast
-        answer(x, weights | {"b_o": np.ones((1, 12))}, 3)
+    for p in "qkvo":
+        with expect.raises(ValueError, naming=(12, 15)):
+            answer(x, weights | {f"w_{p}": np.ones((12, 15))}, 3)
+        with expect.raises(ValueError, naming=(1, 12)):  # would broadcast
+            answer(x, weights | {f"b_{p}": np.ones((1, 12))}, 3)
+    with expect.raises(ValueError):
+        answer(np.array(1.0), weights, 3)
     with expect.raises(ValueError, naming=(5, 12)):
         answer(x[0], weights, 3)
+    with expect.raises(ValueError, naming="bool"):
+        answer(x > 0, weights, 3)
     with expect.raises(ValueError, naming="int64"):
         answer(x, weights, 3, np.ones((5, 5), dtype=np.int64))
     with expect.raises(ValueError, naming=(9, 9)):
@@ -410,6 +445,8 @@ def test_has_room_for_the_ignored_label(answer):
 def test_refuses_what_are_no_ids(answer):
     with expect.raises(ValueError, naming=(4,)):
         answer(np.array([11, 12, 13, 14]))
+    with expect.raises(ValueError, naming=(1, 2, 3)):
+        answer(np.ones((1, 2, 3), dtype=np.int64))
     with expect.raises(ValueError, naming=(3, 0)):
         answer(np.ones((3, 0), dtype=np.int64))
     with expect.raises(ValueError, naming="float64"):
@@ -444,6 +481,12 @@ def test_refuses_a_mask_of_another_kind(answer):
         answer(ids.astype(float), ids > 12)
     with expect.raises(ValueError, naming=(3,)):
         answer(ids[0], ids[0] > 12)
+    with expect.raises(ValueError, naming=(2, 0)):
+        answer(ids[:, :0], ids[:, :0] > 12)
+    with expect.raises(ValueError, naming=(1, 2, 3)):
+        answer(ids[None], ids[None] > 12)
+    with expect.raises(ValueError, naming=(2, 3)):  # would broadcast
+        answer(ids[:1], ids > 12)
 
 
 # ── sinusoidal_positions ────────────────────────────────────────────────────────────────────────────────────────
@@ -481,6 +524,8 @@ def test_refuses_columns_without_a_partner(answer):
         answer(4, 0)
     with expect.raises(ValueError, naming=-2):
         answer(-2, 8)
+    with expect.raises(ValueError, naming=0):
+        answer(0, 8)
 
 
 # ── layer_norm and gelu ─────────────────────────────────────────────────────────────────────────────────────────
@@ -490,6 +535,7 @@ def test_refuses_columns_without_a_partner(answer):
 def test_agrees_with_torch_layer_norm(answer, rng):
     for shape in ((4, 4), (2, 3, 5), (6,), (2, 1, 4, 7)):
         x = 3 + 2 * rng.normal(size=shape)
+        x[:1] = 3  # rows without any variance
         gamma, beta = 1 + 0.3 * rng.normal(size=shape[-1]), rng.normal(size=shape[-1])
         expect(answer(x, gamma, beta, 0.1)).close_to(torch_layer_norm(x, gamma, beta, 0.1))
 
@@ -502,16 +548,19 @@ def test_lets_eps_steady_rows_that_hardly_vary(answer, rng):
         expect(answer(x, gamma, beta, eps), f"with eps {eps}").close_to(torch_layer_norm(x, gamma, beta, eps))
     x = rng.normal(size=(3, 6)) * [[1e-6], [1.0], [0.0]]
     expect(answer(x, gamma, beta), "with the default eps").close_to(torch_layer_norm(x, gamma, beta, 1e-12))
+    expect(answer(x[:2], gamma, beta, 0.0), "with eps 0").close_to(torch_layer_norm(x[:2], gamma, beta, 0.0))
 
 
 @exercise("layer_norm")
 def test_norms_float32_in_float32(answer, rng):
     x = rng.integers(-9, 10, size=(2, 3, 5))
+    x[0, 0] = 4  # a token without any variance
     gamma, beta = np.arange(1.0, 6.0), np.arange(5.0)
     mine = answer(x.astype(np.float32), gamma.astype(np.float32), beta.astype(np.float32), 0.1)
     expected = torch_layer_norm(x.astype(float), gamma, beta, 0.1)
     expect(mine, "for float32").has_dtype(np.float32).close_to(expected, **FLOAT32)
     expect(answer(x, gamma, beta, 0.1), "for int64").has_dtype(np.float64).close_to(expected)
+    expect(answer((x + 9).astype(np.uint8), gamma, beta, 0.1), "for uint8").has_dtype(np.float64).close_to(expected)
 
 
 @exercise("layer_norm")
@@ -523,6 +572,10 @@ def test_refuses_scales_that_do_not_fit(answer):
         answer(x, np.ones(1), one)
     with expect.raises(ValueError, naming=(3, 4)):  # would broadcast
         answer(x, one, np.ones((3, 4)))
+    with expect.raises(ValueError, naming=(5, 4)):  # would make five rows of one
+        answer(x[:1], np.ones((5, 4)), one)
+    with expect.raises(ValueError, naming="()"):
+        answer(np.array(1.0), np.array(1.0), np.array(0.0))
     with expect.raises(ValueError, naming=(0, 4)):
         answer(np.ones((0, 4)), one, one)
     with expect.raises(ValueError, naming="complex128"):
@@ -560,6 +613,9 @@ def test_gives_float32_for_float32_alone(answer):
         for got, form in ((exact, "none"), (approximate, "tanh")):
             expected = torch_gelu(x.astype(float), form)
             expect(got, f"{form} form for {np.dtype(dtype)}").has_dtype(returned).close_to(expected, **tolerance)
+    for x in (np.arange(-8, 9, dtype=np.int8), np.arange(9, dtype=np.uint8)):  # 8³ is too large for either
+        expected = torch_gelu(x.astype(float), "tanh")
+        expect(answer(x, approximate=True), f"tanh form for {x.dtype}").has_dtype(np.float64).close_to(expected)
 
 
 @exercise("gelu")
@@ -582,7 +638,7 @@ def torch_gelu(x, approximate):
 
 @exercise("encoder_block", points=3, minutes=8, stretch=True)
 def test_agrees_with_torch_post_norm_layer(answer, rng):
-    x, weights = quiet_stream(rng.normal(size=(2, 5, 12)), draw_weights(rng, 12))
+    x, weights = quiet_stream(rng.normal(size=(2, 5, 12)), draw_weights(rng, 12), factor=1e-6)
     padding = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 0]], dtype=bool)[:, None, None, :]
     for mask in (None, padding, padding & np.tri(5, dtype=bool)):
         expect(answer(x, weights, 3, mask)).close_to(torch_block(x, weights, 3, mask, norm_first=False))
@@ -592,13 +648,14 @@ def test_agrees_with_torch_post_norm_layer(answer, rng):
 def test_runs_minilm_on_real_reviews(answer):
     from deepdive import assets
 
-    reviews, _ = assets.sample_reviews(4, seed=1)
-    openings = [review[:length] for review, length in zip(reviews, (400, 90, 200, 150), strict=True)]
-    ids, attention_mask = assets.encode("minilm", openings, max_length=64)  # padded: 64 tokens down to about 20
+    reviews, _ = assets.sample_reviews(3, seed=1)
+    openings = [review[:length] for review, length in zip(reviews, (300, 90, 150), strict=True)]
+    ids, attention_mask = assets.encode("minilm", openings, max_length=48)  # 48, 24 and 34 tokens
     x, layers = read_bert(assets.weights("minilm"), ids)
     theirs = bert_hidden_states(assets.checkpoint("minilm"), ids, attention_mask)
     for number, layer in enumerate(layers, start=1):
         x = answer(x, layer, 12, attention_mask.astype(bool)[:, None, None, :])
+        # float32 by two libraries: 4e-6 apart after six layers, 5e-6 for other right answers.
         expect(x, f"after layer {number}").close_to(next(theirs), atol=1e-4, rtol=1e-4).has_dtype(np.float32)
 
 
@@ -616,7 +673,7 @@ def test_refuses_what_its_parts_refuse(answer, rng):
 
 
 def quiet_stream(x, weights, factor=1e-3):
-    """The same block with a stream so much smaller between its parts that a wrong eps shows; made up for within them."""
+    """The same block, with so little running between its parts that a wrong eps shows; they make up for it."""
     louder = {name: weights[name] / factor for name in ("w_q", "w_k", "w_v", "w_up")}
     softer = ("w_o", "b_o", "w_down", "b_down", "ln_1_gamma", "ln_1_beta")
     return factor * x, weights | louder | {name: factor * weights[name] for name in softer}
@@ -719,6 +776,8 @@ def test_refuses_what_is_no_batch_of_sequences(answer, rng):
         answer(x[0], weights, 3)
     with expect.raises(ValueError, naming=7):
         answer(x, weights, 7)
+    with expect.raises(ValueError, naming=(12,)):
+        answer(x[0, 0], weights, 3)
     with expect.raises(ValueError, naming=(9,)):
         answer(x, weights | {"ln_1_gamma": np.ones(9)}, 3)
     with expect.raises(ValueError):
@@ -794,6 +853,8 @@ def test_refuses_a_cache_of_other_sequences(answer, rng):
     x, weights = rng.normal(size=(2, 5, 12)), draw_weights(rng, 12)
     with expect.raises(ValueError, naming=(2, 5, 12)):
         answer(x, None, weights, 3)
+    with expect.raises(ValueError, naming=(12,)):
+        answer(x[0, 0], None, weights, 3)
     with expect.raises(ValueError, naming=7):
         answer(x[:, 0], None, weights, 7)
     with expect.raises(ValueError, naming=9):
@@ -804,11 +865,11 @@ def test_refuses_a_cache_of_other_sequences(answer, rng):
 
 @exercise("decode_step")
 def test_beats_running_the_whole_block(answer, rng):
-    tokens, d, n_heads = 256, 64, 4
+    batch, tokens, d, n_heads = 3, 256, 16, 4
     whole = {}
 
     def fresh_inputs():
-        whole["x"] = rng.normal(size=(1, tokens, d)).astype(np.float32)
+        whole["x"] = rng.normal(size=(batch, tokens, d)).astype(np.float32)
         whole["weights"] = in_float32(draw_weights(rng, d, 4 * d))
         whole["cache"] = keys_and_values(whole["x"], whole["weights"], n_heads)
         past = {name: array[:, :, :-1] for name, array in whole["cache"].items()}
@@ -817,6 +878,11 @@ def test_beats_running_the_whole_block(answer, rng):
     def decoder_block_on_all_256_tokens(x_t, cache, weights, n_heads):
         return right.decoder_block(whole["x"], weights, n_heads)[:, -1], whole["cache"]
 
+    inputs = fresh_inputs()
+    expect(answer(*inputs)).close_to(decoder_block_on_all_256_tokens(*inputs), **FLOAT32)
+    # The solution 43 to 70 / 51 to 158 / 102 to 162; one head at a time 22 to 35 / 23 to 57 / 108 to 190.
+    # A Python loop over the cached tokens 1.4 to 2.1 / 1.7 to 2.1 / 1.7 to 2.3; the cache turned into lists and back
+    # 2.9 to 3.1 / 2.7 to 3.4 / 2.0 to 4.0; all tokens computed again: 1.
     expect(answer).faster_than(decoder_block_on_all_256_tokens, on=fresh_inputs, at_least=8, **FLOAT32)
 
 

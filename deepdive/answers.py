@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from deepdive.course import Course, Exercise
 from deepdive.expect import WrongAnswer
 from deepdive.limits import TimeIsUp, time_limit
@@ -195,7 +197,7 @@ _PLAIN_KINDS: dict[str, tuple[type, ...]] = {"str": (str,), "bool": (bool,), "li
 
 def _check_kind(value: Any, node: ast.expr, annotation: str, whole: Any) -> None:
     head = ast.unparse(node.value if isinstance(node, ast.Subscript) else node)
-    if head == "np.ndarray" and not (is_array(value) and type(value).__module__ == "numpy"):
+    if head == "np.ndarray" and not isinstance(value, np.ndarray | np.number | np.bool_):  # x[0] is an array too
         raise WrongAnswer(annotation, kind(whole), likely=_not_an_array(value))
     if head == "tuple" and isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
         parts = node.slice.elts

@@ -99,8 +99,6 @@ def proof(
     """Prove the checks: try every right and every wrong answer that is known, and say what became of each."""
     import warnings
 
-    from rich.console import Console
-
     from deepdive.proof import prove, table
 
     course = _course()
@@ -109,11 +107,10 @@ def proof(
         _stop(f"there is no hour {hour}")
     warnings.simplefilter("ignore")  # wrong answers divide by zero
     trials = [trial for exercise in exercises for trial in prove(course, exercise, seed=seed)]
-    console = Console(highlight=False)
-    console.print(table(trials))
+    typer.echo(table(trials))
     for trial in trials:
         if trial.problem:
-            console.print(f"{trial.known.exercise.name}, {trial.known.kind} {trial.known.name}: {trial.problem}")
+            typer.echo(f"{trial.known.exercise.name}, {trial.known.kind} {trial.known.name}: {trial.problem}", err=True)
     if any(trial.problem for trial in trials):
         sys.exit(1)
 

@@ -15,9 +15,8 @@ changes a verdict.
 from __future__ import annotations
 
 import sys
-import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -101,33 +100,26 @@ def name_mistake(course: Course, answer: Answer, *, seconds: float = MAX_SECONDS
     calls = [call for call in answer.calls if _comparable(call)]
     if not calls or len(calls) < len(answer.calls):
         return None
-    mistakes = known_mistakes(course, answer.exercise)
-    deadline = time.monotonic() + seconds
+    known = known_mistakes(course, answer.exercise)
     try:
         with warnings.catch_warnings(), time_limit(seconds):
             warnings.simplefilter("ignore")
-            if not _all_replayed(right_answer(course, answer.exercise), calls, deadline, differs=True):
+            rights = [replay(right_answer(course, answer.exercise), call) for call in calls]
+            if all(_agrees(call, right, right) for call, right in zip(calls, rights, strict=True)):
                 return None
-            fitting = [m for m in mistakes if _all_replayed(m.function, calls, deadline, differs=False)]
+            fitting = [m for m in known if _explains(m, calls, rights)]
     except TimeIsUp:
         return None
-    if len(fitting) > 1 and (exact := [m for m in fitting if _to_the_letter(m.function, calls)]):
-        fitting = exact
     return fitting[0] if len(fitting) == 1 else None
+
+
+def _explains(mistake: Mistake, calls: Sequence[Call], rights: Sequence[Call]) -> bool:
+    pairs = zip(calls, rights, strict=True)
+    return all(_agrees(call, replay(mistake.function, call), right) for call, right in pairs)
 
 
 def _comparable(call: Call) -> bool:
     return not isinstance(call.raised, TimeIsUp | NotImplementedError)
-
-
-def _all_replayed(function: Callable[..., Any], calls: Sequence[Call], deadline: float, *, differs: bool) -> bool:
-    """Does `function` agree with every call; or, with `differs`, does it disagree with at least one?"""
-    for call in calls:
-        if time.monotonic() > deadline:
-            raise TimeIsUp
-        if not _agrees(call, replay(function, call)):
-            return differs
-    return not differs
 
 
 def replay(function: Callable[..., Any], call: Call) -> Call:
@@ -142,9 +134,11 @@ def replay(function: Callable[..., Any], call: Call) -> Call:
     return again
 
 
-def _agrees(mine: Call, theirs: Call) -> bool:
+def _agrees(mine: Call, theirs: Call, right: Call) -> bool:
+    """Did two functions do the same in a call? Where the right one raises too, the words of the message are free."""
     if mine.raised is not None or theirs.raised is not None:
-        return type(mine.raised) is type(theirs.raised)
+        same_words = right.raised is not None or str(mine.raised) == str(theirs.raised)
+        return type(mine.raised) is type(theirs.raised) and same_words
     if bool(mine.changed) != bool(theirs.changed):
         return False
     if dtypes(mine.returned) != dtypes(theirs.returned):
@@ -161,8 +155,3 @@ def dtypes(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: dtypes(item) for key, item in value.items()}
     return None
-
-
-def _to_the_letter(function: Callable[..., Any], calls: Iterable[Call]) -> bool:
-    """Of mistakes that raise the same type, does this one raise the same message too?"""
-    return all(call.raised is None or str(replay(function, call).raised) == str(call.raised) for call in calls)

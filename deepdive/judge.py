@@ -102,9 +102,9 @@ def verdict_on(
 
     calls = answer.calls if answer else []
     if error is None:
-        return (
-            verdict(State.FAILED, **_changed_inputs(calls)) if _changes(calls) else verdict(State.PASSED, called="")
-        )
+        if answer is None or not _changes(calls):
+            return verdict(State.PASSED, called="")
+        return verdict(State.FAILED, **_changed_inputs(course, answer))
     if isinstance(error, AnswerFileError):
         state = State.TIMEOUT if error.timed_out else State.CRASHED if error.crashed else State.ERROR
         return verdict(state, got=error.problem, likely=error.advice, frames=error.frames, file=path.name)
@@ -164,13 +164,16 @@ def _changes(calls: list[Call]) -> list[str]:
     return sorted({name for call in calls for name in call.changed})
 
 
-def _changed_inputs(calls: list[Call]) -> dict[str, str]:
-    changed = _changes(calls)
+def _changed_inputs(course: Course, answer: Answer) -> dict[str, Any]:
+    changed = _changes(answer.calls)
     names = " and ".join(changed)
+    advice = f"Whoever passed {names} still needs what was in it: work on a copy, {changed[0]}.copy()."
+    known = name_mistake(course, answer)
     return {
         "expected": "the right values, and the inputs left as they were",
         "got": f"the right values, but {names} was changed in place",
-        "likely": f"Whoever passed {names} still needs what was in it: work on a copy, {changed[0]}.copy().",
+        "likely": known.sentence if known else advice,
+        "mistake": known.name if known else None,
     }
 
 

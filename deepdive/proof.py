@@ -13,9 +13,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from rich.box import MARKDOWN
-from rich.table import Table
-
 from deepdive.answers import DEFAULT_SECONDS, Answer
 from deepdive.course import Course, Exercise
 from deepdive.diagnose import course_module, known_mistakes, right_answer
@@ -142,19 +139,18 @@ def prove(course: Course, exercise: Exercise, *, seed: int = 0) -> list[Trial]:
     return [try_answer(course, known, seed=seed) for known in known_answers(course, exercise)]
 
 
-def table(trials: Sequence[Trial]) -> Table:
-    """The proof in figures: a row for each exercise, and their sum."""
-    shown = Table(box=MARKDOWN)
-    shown.add_column("exercise", no_wrap=True)
-    for heading in ("checks", "right accepted", "mistakes caught", "named", "misnamed"):
-        shown.add_column(heading, justify="right", no_wrap=True)
+def table(trials: Sequence[Trial]) -> str:
+    """The proof in figures, as a Markdown table: a row for each exercise, and their sum."""
     by_exercise: dict[str, list[Trial]] = {}
     for trial in trials:
         by_exercise.setdefault(trial.known.exercise.name, []).append(trial)
-    for name, group in by_exercise.items():
-        shown.add_row(name, *_figures(group))
-    shown.add_row(f"all {len(by_exercise)}", *_figures(trials))
-    return shown
+    rows = [
+        ["exercise", "checks", "right accepted", "mistakes caught", "named", "misnamed"],
+        ["---", "--:", "--:", "--:", "--:", "--:"],
+        *([name, *_figures(group)] for name, group in by_exercise.items()),
+        [f"all {len(by_exercise)}", *_figures(trials)],
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _figures(trials: Sequence[Trial]) -> list[str]:

@@ -75,8 +75,8 @@ def scaled_dot_product_attention(
         mask: bool, broadcastable to `(…, Tq, Tk)`, True = may attend; None lets all attend to all.
 
     Returns:
-        `(output, weights)`: `(…, Tq, dv)` and `(…, Tq, Tk)`, the weights of a query summing to 1; float32 if
-        all inputs are, else float64.
+        `(output, weights)`: `(…, Tq, dv)` and `(…, Tq, Tk)`, the weights of a query summing to 1; the output
+        float32 if all inputs are, the weights if `q` and `k` are, else float64.
 
     Raises:
         ValueError: `q`, `k` or `v` with fewer than two axes, with an axis of length 0 or of a dtype neither

@@ -96,6 +96,21 @@ def test_a_mistake_that_raises_is_known_by_its_exception(name: Name) -> None:
         raise KeyError("x")
 
     assert name(raises_otherwise, [raises], X) is None
+    assert name(raises, [raises_too], X) is None
+
+
+def test_where_the_right_answer_raises_too_the_words_of_the_message_are_free(name: Name) -> None:
+    def refuses(message: str, wrong: Callable[..., Any]) -> Callable[..., Any]:
+        def function(x: np.ndarray) -> Any:
+            if x.size == 0:
+                raise ValueError(message)
+            return wrong(x)
+
+        function.__name__ = "refuses"
+        return function
+
+    first = refuses("nothing there", squared)
+    assert name(first, [refuses("empty", squared)], X) == "refuses"
 
 
 def test_rounding_hides_nothing_and_dtype_matters(name: Name) -> None:

@@ -5,7 +5,6 @@ asking the right answer first or by building on its parts.
 """
 
 import numpy as np
-from scipy.special import erf
 
 from deepdive.diagnose import mistake
 from solutions import hour1_attention as right
@@ -191,7 +190,7 @@ def masked_scores_set_to_minus_one(q, k, v, mask=None):
 
 @mistake(of="scaled_dot_product_attention")
 def masked_scores_set_to_a_large_negative(q, k, v, mask=None):
-    """A query with nothing to attend to spreads its weight evenly, all its scores being equally low; it should get 0."""
+    """A query with nothing to attend to spreads its weight evenly, its scores being equally low; it should get 0."""
     right.scaled_dot_product_attention(q, k, v, mask)
     weights = right.softmax(_scores(q, k) if mask is None else np.where(mask, _scores(q, k), -1e9).astype(q.dtype))
     return weights @ v, weights
@@ -301,7 +300,7 @@ def hid_the_real_tokens(attention_mask):
 
 @mistake(of="padding_mask")
 def left_the_shape(attention_mask):
-    """The shape is still (B, T), which does not line up with scores of (B, H, T, T): two axes of length 1 are missing."""
+    """The shape is still (B, T), which does not broadcast against (B, H, T, T): two axes of length 1 are missing."""
     return right.padding_mask(attention_mask)[:, 0, 0]
 
 
@@ -784,9 +783,10 @@ def relu_for_gelu(x, approximate=False):
 @mistake(of="gelu")
 def forgot_the_root_of_two(x, approximate=False):
     """erf takes x / √2: without the root of two it is another bell curve's distribution."""
+    from scipy.special import erf
+
     exact = right.gelu(x, approximate)
-    x = x * 1.0
-    return exact if approximate else 0.5 * x * (1 + erf(x))
+    return exact if approximate else 0.5 * x * (1 + erf(x * 1.0))
 
 
 @mistake(of="gelu")
@@ -980,6 +980,16 @@ def overwrote_the_cache(x_t, cache, weights, n_heads):
     """The cache holds the new token alone: its keys and values belong behind those that were there."""
     right.decode_step(x_t, cache, weights, n_heads)
     return right.decode_step(x_t, None, weights, n_heads)
+
+
+@mistake(of="decode_step")
+def updated_the_given_cache(x_t, cache, weights, n_heads):
+    """The cache that was passed in was changed; who keeps it to try another token loses it. Return a new dict."""
+    y_t, new = right.decode_step(x_t, cache, weights, n_heads)
+    if cache is None:
+        return y_t, new
+    cache.update(new)
+    return y_t, cache
 
 
 @mistake(of="decode_step")

@@ -1,0 +1,119 @@
+"""The proof: for every exercise of every hour, what is known to be right passes and what is known to be wrong fails.
+
+Made from the files, so that a new hour is proved by being there.
+"""
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from deepdive.answers import AnswerFiles, StillToDo
+from deepdive.build import build
+from deepdive.course import Exercise, load_course
+from deepdive.diagnose import known_mistakes
+from deepdive.proof import Kind, Known, alternatives, known_answers, try_answer
+from deepdive.verdict import Record, State, read_record
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of wrong answers: that is what they do
+
+COURSE = load_course(ROOT)
+EXERCISES = list(COURSE.exercises)
+KNOWN = [known for exercise in EXERCISES for known in known_answers(COURSE, exercise)]
+RIGHT = [known for known in KNOWN if known.kind is not Kind.MISTAKE]
+WRONG = [known for known in KNOWN if known.kind is Kind.MISTAKE]
+
+
+def label(value: object) -> str:
+    if isinstance(value, Known):
+        return f"{value.exercise.name}-{value.kind}-{value.name}"
+    return value.name if isinstance(value, Exercise) else str(value)
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=label)
+def test_every_stub_is_to_do(exercise: Exercise, tmp_path: Path) -> None:
+    build(COURSE, tmp_path)
+    files = AnswerFiles(COURSE, tmp_path)
+    assert files.is_stub(exercise)
+    with pytest.raises(StillToDo):
+        files.answer(exercise)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("known", RIGHT, ids=label)
+def test_every_right_answer_passes(known: Known, seed: int) -> None:
+    trial = try_answer(COURSE, known, seed=seed)
+    assert not trial.problem, [(v.check, v.state, v.got, v.likely) for v in trial.verdicts]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("known", WRONG, ids=label)
+def test_every_mistake_is_caught_and_named_by_its_own_line(known: Known, seed: int) -> None:
+    trial = try_answer(COURSE, known, seed=seed)
+    assert not trial.problem, [(v.check, v.state, v.got, v.mistake, v.likely) for v in trial.verdicts]
+
+
+@pytest.mark.parametrize("exercise", EXERCISES, ids=label)
+def test_every_exercise_is_complete(exercise: Exercise) -> None:
+    assert len(alternatives(COURSE, exercise)) >= 2
+    assert len(known_mistakes(COURSE, exercise)) >= 2
+    assert len(exercise.hints) == 3
+    assert 1 <= exercise.points <= 5
+    assert exercise.minutes >= 1
+    assert exercise.summary.endswith(".")
+    assert exercise.returns
+
+
+def test_mistakes_are_told_in_different_words() -> None:
+    sentences = Counter((m.of, m.sentence) for exercise in EXERCISES for m in known_mistakes(COURSE, exercise))
+    assert max(sentences.values()) == 1
+
+
+def test_every_doctest_of_the_solutions_holds() -> None:
+    files = [str(ROOT / "solutions" / hour.file_name) for hour in COURSE.hours]
+    result = subprocess.run([sys.executable, "-m", "doctest", *files], capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 0, result.stdout
+
+
+def run(tmp_path: Path, *options: str) -> Record:
+    """Run the real command and read the record it wrote."""
+    record = tmp_path / "record.json"
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--deepdive-json", str(record), *options]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert record.exists(), result.stdout + result.stderr
+    return read_record(record)
+
+
+def test_the_solutions_earn_every_point_through_the_front_door(tmp_path: Path) -> None:
+    record = run(tmp_path, "--against=solutions")
+    assert record.earned == record.possible > 0
+    assert {v.state for v in record.verdicts} <= {State.PASSED, State.NOT_APPLICABLE}
+
+
+def test_the_stubs_are_all_to_do_through_the_front_door(tmp_path: Path) -> None:
+    build(COURSE, tmp_path / "stubs")
+    record = run(tmp_path, f"--against={tmp_path / 'stubs'}")
+    assert record.earned == 0
+    assert {v.state for v in record.verdicts} == {State.TODO}
+
+
+def test_mistakes_are_named_through_the_front_door(tmp_path: Path) -> None:
+    """A file that makes the first mistake of every exercise at once, by the real command."""
+    folder = tmp_path / "wrong"
+    folder.mkdir()
+    expected = {}
+    for hour in COURSE.hours:
+        module = hour.file_name.removesuffix(".py")
+        lines = [f"import sys\nsys.path.insert(0, {str(ROOT)!r})"]
+        for exercise in hour.exercises:
+            first = known_mistakes(COURSE, exercise)[0]
+            lines.append(f"from checks.mistakes.{module} import {first.name} as {exercise.name}")
+            expected[exercise.name] = first.name
+        (folder / hour.file_name).write_text("\n".join(lines) + "\n")
+    record = run(tmp_path, f"--against={folder}")
+    assert record.earned == 0
+    named = {v.exercise: v.mistake for v in record.verdicts if v.mistake}
+    assert named == expected

@@ -95,10 +95,18 @@ def assets(
 def proof(
     hour: Annotated[int | None, typer.Option(help="Only this hour.")] = None,
     seed: Annotated[int, typer.Option(help="The seed of the checks' random inputs.")] = 0,
+    mutants: Annotated[
+        bool,
+        typer.Option(
+            "--mutants",
+            help="Also mutate the solutions and see that the checks notice; takes about a minute an hour.",
+        ),
+    ] = False,
 ) -> None:
     """Prove the checks: try every right and every wrong answer that is known, and say what became of each."""
     import warnings
 
+    from deepdive.mutants import ControlError, survey_of
     from deepdive.proof import prove, table
 
     course = _course()
@@ -108,10 +116,18 @@ def proof(
     warnings.simplefilter("ignore")  # wrong answers divide by zero
     trials = [trial for exercise in exercises for trial in prove(course, exercise, seed=seed)]
     typer.echo(table(trials))
-    for trial in trials:
-        if trial.problem:
-            typer.echo(f"{trial.known.exercise.name}, {trial.known.kind} {trial.known.name}: {trial.problem}", err=True)
-    if any(trial.problem for trial in trials):
+    problems = [f"{t.known.exercise.name}, {t.known.kind} {t.known.name}: {t.problem}" for t in trials if t.problem]
+    if mutants:
+        try:
+            survey = survey_of(course, exercises, seed=seed)
+        except ControlError as error:
+            problems.append(str(error))
+        else:
+            typer.echo(survey.summary)
+            problems += survey.problems
+    for problem in problems:
+        typer.echo(problem, err=True)
+    if problems:
         sys.exit(1)
 
 

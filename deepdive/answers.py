@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import sys
 import time
 import traceback
@@ -18,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from deepdive import limits
 from deepdive.course import Course, Exercise
 from deepdive.expect import WrongAnswer
 from deepdive.limits import TimeIsUp, time_limit
@@ -79,6 +81,7 @@ class Answer:
         self.calls: list[Call] = []
         self._function = function
         self._signature = signature_of(function)
+        self.seconds = seconds
         self._left = seconds
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -119,16 +122,20 @@ class Answer:
         return seconds, result
 
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        began = time.monotonic()
+        began, process = time.monotonic(), os.getpid()
         try:
             with time_limit(self._left):
                 return self._function(*args, **kwargs)
         except BaseException as error:
+            if isinstance(error, MemoryError):
+                traceback.clear_frames(error.__traceback__)  # what filled the memory hangs on their variables
             if _leaves(error):
                 said = f"({error})" if str(error) else "()"
                 raise AnswerLeft(f"{type(error).__name__}{said}") from error
             raise
         finally:
+            if os.getpid() != process:
+                os._exit(0)  # the answer forked, and this is its child: the checks go on in its parent only
             self._left = max(0.05, self._left - (time.monotonic() - began))
 
     def _check_signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -154,7 +161,7 @@ class Answer:
 
 def _leaves(error: BaseException) -> bool:
     """Whether an exception is meant to end the program, or pytest's run: SystemExit, pytest.exit, pytest.skip."""
-    if isinstance(error, KeyboardInterrupt | TimeIsUp):
+    if isinstance(error, KeyboardInterrupt | TimeIsUp) or limits.debugged():
         return False
     return not isinstance(error, Exception) or type(error).__module__ == "_pytest.outcomes"
 
@@ -316,7 +323,7 @@ def load_module(path: Path, shown: str, seconds: float = DEFAULT_SECONDS) -> Mod
     Raises:
         AnswerFileError: there is no such file, it has a syntax error, or running it raised, exited or hung.
     """
-    advice = f"Mend {shown}; `deepdive build` writes a fresh stub, keeping yours beside it."
+    advice = f"Mend {shown}; `deepdive build --force` writes a fresh one and keeps yours beside it."
     if not path.exists():
         raise AnswerFileError(f"{shown} is missing", "`deepdive build` writes a fresh stub.")
     name = f"answers_{path.stem}"  # never a name the checks themselves import
@@ -330,10 +337,9 @@ def load_module(path: Path, shown: str, seconds: float = DEFAULT_SECONDS) -> Mod
         with time_limit(seconds, loading=True):
             exec(code, module.__dict__)
     except SyntaxError as error:
-        where = "".join(traceback.format_exception_only(error)).rstrip()
-        raise AnswerFileError(
-            f"{shown} has a syntax error on line {error.lineno}: {error.msg}", advice, where
-        ) from None
+        where = "".join(traceback.format_exception_only(error)).replace(f'"{path}"', shown).rstrip()
+        line = f" on line {error.lineno}" if error.lineno else ""
+        raise AnswerFileError(f"{shown} has a syntax error{line}: {error.msg}", advice, where) from None
     except TimeIsUp as error:
         problem = f"{shown} did not finish loading within {seconds:g} seconds"
         raise AnswerFileError(problem, advice, learner_frames(error, path), timed_out=True) from None

@@ -74,30 +74,38 @@ def _array(expected: Any, got: Any, tolerance: Tolerance, where: str) -> Differe
     if _family(right) != _family(mine):
         wanted = _KINDS.get(right.dtype.kind, str(right.dtype))
         return Difference(where, _full(expected), _full(got), f"the dtype should be {wanted}")
-    if mine.dtype.kind == "f" and (odd := int((np.isfinite(right) & ~np.isfinite(mine)).sum())):
-        first = _at(np.argwhere(np.isfinite(right) & ~np.isfinite(mine))[0])
-        what = "NaN" if np.isnan(mine).any() else "infinite"
-        return Difference(where, _full(expected), _full(got), f"{odd} of {mine.size} values {what}, first at {first}")
+    odd = np.isfinite(right) & ~np.isfinite(mine) if mine.dtype.kind == "f" else np.zeros(mine.shape, bool)
+    if odd.any():
+        what = "NaN" if np.isnan(mine[odd]).any() else "infinite"
+        at = np.argwhere(odd)[0]
+        remark = f"{int(odd.sum())} of {mine.size} values {what}, first at {_at(at)}"
+        return Difference(where, *_side_by_side(expected, got, at), remark)
     wrong = disagreement(right, mine, tolerance)
     if not wrong.any():
         return None
     worst, remark = _worst(right, mine, wrong)
-    here, there = _full(expected), _full(got)
-    if preview(expected) == preview(got):
-        row = tuple(worst[:-1])
-        prefix = f"{_at(row)} " if row else ""
-        here = f"{kind(expected)}  {prefix}{_window(right, worst)}"
-        there = f"{kind(got)}  {prefix}{_window(mine, worst)}"
-    return Difference(where, here, there, remark)
+    return Difference(where, *_side_by_side(expected, got, worst), remark)
+
+
+def _side_by_side(expected: Any, got: Any, at: np.ndarray) -> tuple[str, str]:
+    """Both arrays described: their first values, or the values around `at` where the first ones are the same.
+
+    The expected one is shown with the dtype of the other: which float it is, is not what is wrong here.
+    """
+    right, mine = as_numpy(expected), as_numpy(got)
+    shown = right.astype(mine.dtype)
+    if preview(shown) != preview(mine):
+        return _full(shown), _full(got)
+    place = f"at {_at(at)}: " if len(at) else ""
+    return f"{kind(shown)}  {place}{_window(right, at)}", f"{kind(got)}  {place}{_window(mine, at)}"
 
 
 def _window(array: np.ndarray, index: np.ndarray) -> str:
-    """The values around `index` along the last axis."""
+    """The value at `index` and the two that follow it along the last axis."""
     if array.ndim == 0:
         return number(array[()])
     row, at = array[tuple(index[:-1])], int(index[-1])
-    start = max(0, min(at - 1, len(row) - 3))
-    return "…" * (start > 0) + ", ".join(number(v) for v in row[start : start + 3]) + ", …"
+    return ", ".join(number(v) for v in row[at : at + 3]) + (", …" if at + 3 < len(row) else "")
 
 
 def _family(array: np.ndarray) -> str:

@@ -33,11 +33,12 @@ class WrongAnswer(AssertionError):
         got: what came, described.
         remark: how and where they differ.
         likely: what went wrong, when the difference itself says so.
+        value: the value that was judged, to find the call that returned it.
     """
 
-    def __init__(self, expected: str, got: str, remark: str = "", likely: str = "") -> None:
+    def __init__(self, expected: str, got: str, remark: str = "", likely: str = "", value: Any = None) -> None:
         super().__init__(f"expected {expected}, got {got}" + (f" ({remark})" if remark else ""))
-        self.expected, self.got, self.remark, self.likely = expected, got, remark, likely
+        self.expected, self.got, self.remark, self.likely, self.value = expected, got, remark, likely, value
 
 
 class Undecided(Exception):
@@ -136,6 +137,10 @@ class expect:  # noqa: N801 - it reads as a verb where it is used
         from deepdive.measure import SLOWER, UNDECIDED, speedup
 
         answer: Answer = self.value
+        arguments = on()
+        expect(answer(*arguments), self.what).close_to(
+            baseline(*arguments), atol=atol, rtol=rtol
+        )  # wrong before slow
 
         def compare(expected: Any, got: Any) -> None:
             expect(got, self.what).close_to(expected, atol=atol, rtol=rtol)
@@ -152,7 +157,7 @@ class expect:  # noqa: N801 - it reads as a verb where it is used
 
     def _wrong(self, expected: str, got: str, remark: str = "", likely: str = "", where: str = "") -> WrongAnswer:
         label = " ".join(filter(None, (self.what, where)))
-        return WrongAnswer(f"{label}: {expected}" if label else expected, got, remark, likely)
+        return WrongAnswer(f"{label}: {expected}" if label else expected, got, remark, likely, self.value)
 
     @staticmethod
     @contextmanager
@@ -175,18 +180,19 @@ class expect:  # noqa: N801 - it reads as a verb where it is used
                 ) from None
         except NotImplementedError:
             raise
+        except WrongAnswer as other:  # it returned, and not even the kind of thing it should
+            raise WrongAnswer(wanted, f"no error, but {other.got}", likely=_ACCEPTED) from None
         except Exception as raised:
-            raise WrongAnswer(
-                wanted, f"{type(raised).__name__}: {shorten(str(raised), 60)}", "another kind of error"
-            ) from raised
-        else:
-            raise WrongAnswer(
-                wanted,
-                "no error",
-                likely="Input that cannot be right was accepted; the docstring's Raises says what to refuse.",
+            got = f"{type(raised).__name__}: {shorten(str(raised), 60)}"
+            advice = (
+                f"Something else failed first; look for what is wrong before you use it, and raise {error.__name__}."
             )
+            raise WrongAnswer(wanted, got, "another kind of error", advice) from raised
+        else:
+            raise WrongAnswer(wanted, "no error", likely=_ACCEPTED)
 
 
+_ACCEPTED = "Input that cannot be right was accepted; the docstring's Raises says what to refuse."
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import linecache
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -89,7 +90,7 @@ def verdict_on(
     """
 
     def verdict(state: State, **told: Any) -> Verdict:
-        told.setdefault("called", _called(answer) if answer else "")
+        told.setdefault("called", _called(answer, getattr(error, "value", None)) if answer else "")
         return Verdict(
             hour=exercise.hour,
             exercise=exercise.name,
@@ -119,7 +120,7 @@ def verdict_on(
         return verdict(
             State.TIMEOUT,
             expected=_expected(course, exercise, calls),
-            got="no answer within the time limit",
+            got=f"no answer within {answer.seconds:g} s" if answer else "no answer within the time limit",
             likely="Is there a loop whose condition never becomes false?" if frames else "",
             frames=frames,
         )
@@ -132,7 +133,7 @@ def verdict_on(
             expected=_expected(course, exercise, calls),
             got=describe_error(error),
             frames=learner_frames(error.__cause__ or error, path),
-            **_likely(course, answer, _raised(error)),
+            **_likely(course, answer, _raised(course, exercise, error, path)),
         )
     return verdict(
         State.KIT_ERROR,
@@ -141,14 +142,21 @@ def verdict_on(
     )
 
 
-def _called(answer: Answer) -> str:
+def _called(answer: Answer, value: Any) -> str:
+    """The call that returned `value`; the last one when the value was computed from several, or nothing returned."""
     if not answer.calls:
         return answer.exercise.signature
-    call = answer.calls[-1]
+    call = next((call for call in reversed(answer.calls) if _returned(call, value)), answer.calls[-1])
     names = parameter_names(answer.exercise.signature)
     shown = [f"{name}: {kind(value)}" for name, value in zip(names, call.args, strict=False)]
     shown += [f"{name}: {kind(value)}" for name, value in call.kwargs.items()]
     return f"{answer.exercise.name}({', '.join(shown)})"
+
+
+def _returned(call: Call, value: Any) -> bool:
+    parts = call.returned.values() if isinstance(call.returned, dict) else call.returned
+    is_part = isinstance(call.returned, tuple | list | dict) and any(part is value for part in parts)
+    return value is not None and (call.returned is value or is_part)
 
 
 def _expected(course: Course, exercise: Exercise, calls: list[Call]) -> str:
@@ -185,18 +193,25 @@ def _likely(course: Course, answer: Answer | None, otherwise: str) -> dict[str, 
     return {"likely": otherwise}
 
 
-def _raised(error: BaseException) -> str:
+def _raised(course: Course, exercise: Exercise, error: BaseException, path: Path) -> str:
     if isinstance(error, AnswerLeft):
         return "The function tried to end the whole program; it should return a value."
     if isinstance(error, RecursionError):
         return "The function calls itself without end: what stops it?"
+    if isinstance(error, MemoryError):
+        return "The function ran out of memory."
+    own = [frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__) if frame.f_code.co_filename == str(path)]
+    if own and own[-1] in {other.name for other in course.exercises} - {exercise.name}:
+        return f"It goes wrong inside your {own[-1]}: mend that first."
     return ""
 
 
 def _own(error: BaseException, path: Path) -> bool:
-    """Whether the learner's own file raised it, and not a library that it called."""
+    """Whether a `raise NotImplementedError` of the learner's own file raised it, and not a library it called."""
     frames = list(walk_tb(error.__traceback__))
-    return bool(frames) and Path(frames[-1][0].f_code.co_filename) == path
+    if not frames or frames[-1][0].f_code.co_filename != str(path):
+        return False
+    return linecache.getline(str(path), frames[-1][1]).strip().startswith("raise NotImplementedError")
 
 
 def _waits_for(course: Course, exercise: Exercise, error: BaseException) -> str:

@@ -55,8 +55,18 @@ class Deadline:
 DEADLINE = Deadline()
 
 
+_debugged = False
+
+
+def debugged() -> bool:
+    """Whether a person has taken over with a debugger."""
+    return _debugged
+
+
 def suspend() -> None:
     """Stop every clock: a person has taken over with a debugger."""
+    global _debugged
+    _debugged = True
     DEADLINE.clear()
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, 0)

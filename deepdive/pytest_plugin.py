@@ -223,6 +223,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     session = config.stash.get(_SESSION, None)
     if session is None:
         return
+    _refuse_a_misspelt_keyword(config, session.course, items)
     wanted = _selection(config, session.course)
     kept, dropped = list[pytest.Item](), list[pytest.Item]()
     for item in items:
@@ -233,8 +234,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = kept
 
 
+def _refuse_a_misspelt_keyword(config: pytest.Config, course: Course, items: list[pytest.Item]) -> None:
+    """`-k sofmax` matches nothing; who types it learns which exercise is nearest, not that 55 were deselected."""
+    keyword = config.getoption("keyword")
+    if not keyword.isidentifier() or keyword in ("not", "and", "or"):
+        return
+    names = {name.lower() for item in items for name in (item.nodeid, *item.extra_keyword_matches, *item.keywords)}
+    if any(keyword.lower() in name for name in names):
+        return
+    try:
+        course.exercise(keyword)
+    except KeyError as error:
+        raise pytest.UsageError(f"-k {keyword} matches no check: {error.args[0]}") from None
+
+
 def _selection(config: pytest.Config, course: Course) -> Callable[[Exercise], bool]:
     hours, names = config.getoption("--hour") or [], config.getoption("--exercise") or []
+    keyword = config.getoption("keyword")
+    if keyword in {exercise.name for exercise in course.exercises}:
+        names = [*names, keyword]  # by its full name an exercise means itself, not every check that speaks of it
     core, stretch = config.getoption("--core"), config.getoption("--stretch")
     if strange := sorted(set(hours) - {hour.number for hour in course.hours}):
         have = ", ".join(str(hour.number) for hour in course.hours)
@@ -306,6 +324,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         session.supervisor = supervisor.Supervisor(lambda index: _run_in_child(item.session.items[index]))
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     result = session.supervisor.run(item.session.items.index(item))
+    if isinstance(result, list) and "quit" in result[0]:
+        pytest.exit(result[0]["quit"])
     if isinstance(result, supervisor.Lost):
         reports = _reports_of_loss(item, attempt, session, result)
     else:
@@ -321,7 +341,10 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 def _run_in_child(item: pytest.Item) -> list[dict[str, Any]]:
     from _pytest.runner import runtestprotocol
 
-    reports = runtestprotocol(item, nextitem=None, log=False)
+    try:
+        reports = runtestprotocol(item, nextitem=None, log=False)
+    except pytest.exit.Exception as error:  # somebody has left the debugger
+        return [{"quit": str(error)}]
     to_data = item.config.hook.pytest_report_to_serializable
     return [to_data(config=item.config, report=report) for report in reports]
 
@@ -463,7 +486,7 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] 
         return None
     _, word, letter = _AS_PYTEST[state]
     colour = {"passed": "green", "failed": "red"}.get(word, "yellow")
-    return word, letter, (str(state).upper(), {colour: True})
+    return word, letter, (f"{str(state).upper()} {getattr(report, _REPORT_KEY)['exercise']}", {colour: True})
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -564,7 +587,7 @@ def _write_board(reporter: TerminalReporter, config: pytest.Config, session: Ses
     board = Board(
         course=session.course,
         outcomes=outcomes,
-        shown=_hours_at_hand(outcomes, {v.hour for v in session.verdicts}),
+        shown=_hours_at_hand(outcomes),
         step=next_step(session.course, outcomes, where, broken),
         against=session.against,
         assets=_assets_line(),
@@ -579,8 +602,9 @@ def _write_board(reporter: TerminalReporter, config: pytest.Config, session: Ses
     reporter.write_line(text)
 
 
-def _hours_at_hand(outcomes: Iterable[Outcome], ran: set[int]) -> frozenset[int]:
-    """The hours whose exercises are listed: those begun, of those that ran, else the first of them."""
+def _hours_at_hand(outcomes: Iterable[Outcome]) -> frozenset[int]:
+    """The hours whose exercises are listed: those begun and not finished; else the first that is not finished."""
+    ran = {o.hour: o for o in outcomes if o.state is not State.NOT_RUN}
     begun = {o.hour for o in outcomes if o.state not in (State.TODO, State.NOT_RUN)}
     unfinished = {o.hour for o in outcomes if o.hour in ran and not o.earned}
     return frozenset((begun & unfinished) or ({min(unfinished)} if unfinished else {min(ran)}))

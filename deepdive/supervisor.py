@@ -11,6 +11,7 @@ safe, and the checks run in pytest's own process, under the soft time limit alon
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import select
@@ -20,12 +21,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from deepdive.limits import DEADLINE
 
 _POLL_SECONDS = 0.2
 _PATIENCE_SECONDS = 1.0  # a child that was told to end may be in the middle of an answer that will not
+
+_OUT_OF_MEMORY = 112  # an exit code nobody else uses
 
 _DEATHS: dict[int, str] = {
     signal.SIGSEGV: "it died of a segmentation fault",
@@ -115,11 +119,14 @@ class Supervisor:
             how = "it did not react to the time limit and was stopped"
         elif os.WIFSIGNALED(status):
             how = _DEATHS.get(os.WTERMSIG(status)) or f"it died by {signal.Signals(os.WTERMSIG(status)).name}"
+        elif os.waitstatus_to_exitcode(status) == _OUT_OF_MEMORY:
+            how = "it ran out of memory"
         else:
             how = f"it ended the whole process, with exit code {os.waitstatus_to_exitcode(status)}"
         return Lost(hung, how, loading)
 
     def _end(self) -> int:
+        strays = _descendants(self._child)
         for stream in (self._requests, self._replies):
             if stream is not None:
                 with suppress(BrokenPipeError):
@@ -128,6 +135,9 @@ class Supervisor:
         if status is None:
             os.kill(self._child, signal.SIGKILL)
             _, status = os.waitpid(self._child, 0)
+        for stray in strays:  # what the answers started and left running
+            with suppress(ProcessLookupError):
+                os.kill(stray, signal.SIGKILL)
         DEADLINE.clear()
         self._child, self._requests, self._replies = 0, None, None
         return status
@@ -144,15 +154,32 @@ class Supervisor:
             time.sleep(0.01)
 
 
+def _descendants(ancestor: int) -> list[int]:
+    """The processes below one, as /proc tells; what has detached itself from it by a double fork is not found."""
+    parents: dict[int, int] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            pid, _, rest = status.read_text(errors="replace").partition(" (")
+            parents[int(pid)] = int(rest.rpartition(") ")[2].split()[1])
+    found = {ancestor}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return sorted(found - {ancestor})
+
+
 def _serve(work: Callable[[int], Reports], requests: BinaryIO, replies: BinaryIO) -> None:
     """The child's life: read a request, do it, reply; ends when the supervisor hangs up or Ctrl-C is pressed."""
-    code = 0
+    faulthandler.disable()  # the verdict says what happened; forty lines of frames would hide it
+    code = 1
     try:
         for line in requests:
             replies.write(json.dumps(work(int(line))).encode() + b"\n")
             replies.flush()
+        code = 0
     except KeyboardInterrupt:
         code = 130
+    except MemoryError:
+        code = _OUT_OF_MEMORY
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

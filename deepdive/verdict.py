@@ -36,11 +36,11 @@ class State(StrEnum):
 
 # What an exercise is when its checks ended in different ways: the first of these that any of them has.
 _GRAVEST_FIRST = (
-    State.KIT_ERROR,
     State.CRASHED,
     State.TIMEOUT,
     State.ERROR,
     State.FAILED,
+    State.KIT_ERROR,
     State.TODO,
     State.NOT_RUN,
     State.PASSED,

@@ -4,6 +4,7 @@ import ast
 
 import pytest
 
+from deepdive.answers import AnswerFiles
 from deepdive.build import Written, build, stub_of
 from deepdive.course import Course, CourseError, load_course
 from tests.conftest import ROOT
@@ -12,11 +13,23 @@ PATH = "exercises/hour1_small.py"
 
 
 def test_the_stubs_in_the_repository_are_what_build_writes() -> None:
+    """Word for word; of a file that somebody has worked on, all but the bodies of its functions."""
     course = load_course(ROOT)
+    files = AnswerFiles(course, ROOT / "exercises")
     for hour in course.hours:
-        source = (ROOT / "solutions" / hour.file_name).read_text(encoding="utf-8")
-        stub = (ROOT / "exercises" / hour.file_name).read_text(encoding="utf-8")
-        assert stub == stub_of(source), f"exercises/{hour.file_name} has drifted: run `deepdive build --force`"
+        stub = stub_of((ROOT / "solutions" / hour.file_name).read_text(encoding="utf-8"))
+        present = (ROOT / "exercises" / hour.file_name).read_text(encoding="utf-8")
+        drifted = f"exercises/{hour.file_name} has drifted: run `deepdive build --force`"
+        if all(files.is_stub(exercise) for exercise in hour.exercises):
+            assert present == stub, drifted
+        else:
+            assert declarations(stub).items() <= declarations(present).items(), drifted
+
+
+def declarations(source: str) -> dict[str, tuple[str, str | None]]:
+    """The signature and the docstring of every function."""
+    functions = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    return {f.name: (ast.unparse(f.args), ast.get_docstring(f)) for f in functions}
 
 
 def test_a_stub_keeps_signature_and_docstring_and_loses_the_answer(small_course: Course) -> None:

@@ -19,6 +19,12 @@ def test_hints_come_one_by_one_and_say_how_to_get_the_next(run: Run) -> None:
     assert "Still stuck" not in last.stdout
 
 
+def test_a_terminal_that_knows_ascii_only_gets_a_hint_too(run: Run) -> None:
+    result = run("deepdive", "hint", "double", PYTHONIOENCODING="ascii")
+    assert result.returncode == 0
+    assert "What is x + x?" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("command", "told"),
     [

@@ -55,8 +55,15 @@ def test_the_preview_moves_to_where_the_values_differ() -> None:
     mine = right.copy()
     mine[3, 40] = 7.0
     error = wrong(mine, right)
-    assert "7.000" in error.got
-    assert "[3]" in error.got
+    assert "at [3,40]: 7.000" in error.got
+    assert "at [3,40]: 0" in error.expected
+    mine[3, 40] = np.nan
+    assert "at [3,40]: nan" in wrong(mine, right).got
+
+
+def test_a_dtype_that_is_not_judged_is_not_shown_as_a_difference() -> None:
+    error = wrong((RIGHT + 1).astype(np.float32), RIGHT)
+    assert error.expected.startswith("float32[3,4]")
 
 
 def test_tolerances_are_absolute_and_relative() -> None:

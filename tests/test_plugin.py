@@ -127,7 +127,7 @@ def test_an_exception_shows_the_learners_own_frames_only(judge: Any) -> None:
         ("import sys\nsys.exit(0)", "error", "tried to end the whole program"),
         ("import pytest\npytest.exit('bye')", "error", "tried to end the whole program"),
         ("import pytest\npytest.skip('bye')", "error", "tried to end the whole program"),
-        ("while True:\n    pass", "timeout", "no answer within the time limit"),
+        ("while True:\n    pass", "timeout", "no answer within 2 s"),
         ("import os\nos._exit(0)", "crashed", "ended the whole process, with exit code 0"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)", "crashed", "segmentation fault"),
     ],
@@ -165,6 +165,77 @@ def test_a_megabyte_of_prints_is_capped(judge: Any) -> None:
 def test_prints_of_answers_that_pass_are_not_shown(judge: Any) -> None:
     out, _ = judge(with_double("print('hello there')\nreturn 2 * x"))
     assert "hello there" not in out
+
+
+def test_a_library_that_has_not_implemented_something_is_no_todo(judge: Any) -> None:
+    _, record = judge(with_double("import torch\nreturn torch.softmax(torch.tensor([1, 2]), 0).numpy()"))
+    assert state_of(record, "test_doubles_every_value") == "error"
+
+
+def test_an_answer_half_written_says_how_far_it_is(judge: Any) -> None:
+    out, record = judge(with_double("if x.dtype.kind == 'i':\n    raise NotImplementedError\nreturn 2 * x"))
+    assert state_of(record, "test_doubles_whole_numbers") == "todo"
+    assert "double 1 of 2 checks pass" in out
+
+
+def test_an_error_inside_another_exercise_says_which_to_mend_first(judge: Any) -> None:
+    _, record = judge(with_double("return x.T @ x.nothing"))
+    (verdict,) = [v for v in record.verdicts if v.exercise == "quadruple"]
+    assert verdict.likely == "It goes wrong inside your double: mend that first."
+
+
+def test_an_answer_that_returns_nothing_where_it_should_refuse(judge: Any) -> None:
+    _, record = judge(
+        SOLUTION.replace("    if len(x) % 2:", "    if len(x) % 2:\n        return").replace(
+            "-> tuple[np.ndarray, np.ndarray]", ""
+        )
+    )
+    (verdict,) = [v for v in record.verdicts if v.check == "test_refuses_an_odd_number"]
+    assert verdict.got == "no error, but None"
+
+
+def test_the_call_that_is_shown_is_the_one_that_went_wrong(judge: Any, small_course: Course) -> None:
+    path = small_course.root / "checks" / "test_hour1_small.py"
+    path.write_text(
+        path.read_text()
+        + """
+
+@exercise("double")
+def test_two_calls(answer):
+    first, second = answer(np.ones(3)), answer(np.ones((2, 2)))
+    expect(first).close_to(2 * np.ones(3))
+"""
+    )
+    _, record = judge(with_double("return 3 * x"))
+    (verdict,) = [v for v in record.verdicts if v.check == "test_two_calls"]
+    assert verdict.called == "double(x: float64[3])"
+
+
+def test_out_of_memory_is_called_by_its_name(judge: Any) -> None:
+    """Under a limit of the test's own: the answer itself lowers it, so that no machine is filled."""
+    body = """import resource
+resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, resource.RLIM_INFINITY))
+kept = []
+while True:
+    kept.append(np.ones(5_000_000))"""
+    out, record = judge(with_double(body), "-k", "double", "--time-limit=60")
+    assert "out of memory" in re.sub(r"\s+", " ", out) or "MemoryError" in out
+    assert {str(v.state) for v in record.verdicts} <= {"error", "crashed"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import os\nif os.fork() == 0:\n    pass\nreturn 2 * x",
+        "import subprocess\nsubprocess.Popen(['sleep', '7'])\nreturn 2 * x",
+    ],
+)
+def test_children_of_an_answer_change_nothing_and_do_not_outlive_it(judge: Any, body: str) -> None:
+    out, record = judge(with_double(body))
+    assert "5 passed" in out
+    assert (record.earned, record.possible) == (4, 4)
+    sleeping = subprocess.run(["pgrep", "-x", "-f", "sleep 7"], capture_output=True, text=True)
+    assert sleeping.stdout == ""
 
 
 # --- files that cannot be used ---
@@ -258,6 +329,7 @@ def test_whoever_asks_for_the_exercises_gets_their_checks(judge: Any, place: str
     ("options", "told"),
     [
         (("--exercise", "duoble"), "there is no exercise 'duoble'; did you mean double?"),
+        (("-k", "duoble"), "-k duoble matches no check: there is no exercise 'duoble'; did you mean double?"),
         (("--hour", "9"), "there is no hour 9; there are 1"),
         (("--against", "nowhere"), "--against nowhere: there is no such folder or file"),
         (("--against", "checks"), "the folder holds none of hour1_small.py"),
@@ -300,7 +372,7 @@ def test_quiet_and_verbose(judge: Any) -> None:
     assert "once too often" in re.sub(r"\s+", " ", quiet)
     assert "WrongAnswer" not in quiet
     assert "WrongAnswer" in verbose
-    assert "checks/test_hour1_small.py::test_doubles_every_value FAILED" in verbose
+    assert "checks/test_hour1_small.py::test_doubles_every_value FAILED double" in verbose
 
 
 def test_one_block_an_exercise_unless_it_runs_alone(judge: Any) -> None:
@@ -455,6 +527,20 @@ def test_the_board_fits_the_terminal(judge: Any, columns: int) -> None:
 def test_colour_is_there_when_asked_for(judge: Any) -> None:
     out, _ = judge(with_double("return x**2"), "--color=yes")
     assert "\x1b[31m" in out
+
+
+def test_a_partial_run_counts_only_what_ran(judge: Any) -> None:
+    out, _ = judge(SOLUTION, "-k", "halves")
+    assert "1 of 3 ran" in out
+    assert "1/1 points" in out
+    assert "see the whole board" in out
+
+
+def test_an_exercise_by_its_full_name_means_itself_alone(judge: Any, small_course: Course) -> None:
+    path = small_course.root / "checks" / "test_hour1_small.py"
+    path.write_text(path.read_text().replace("def test_quadruples", "def test_is_double_double"))
+    out, _ = judge(SOLUTION, "-k", "double")
+    assert "2 passed" in out
 
 
 def test_the_next_step_is_what_is_wrong_then_what_is_to_do(judge: Any) -> None:

@@ -77,17 +77,15 @@ class Board:
         parts: list[RenderableType] = []
         table = Table.grid(padding=(0, 2))
         for column in range(5):
-            table.add_column(justify="right" if column >= 3 else "left", no_wrap=column != 1)
+            table.add_column(justify="right" if column >= 3 else "left", no_wrap=True)
         for hour in self.course.hours:
             table.add_row(*self._hour(hour, width))
         parts.append(table)
         if not brief:
             for hour in self.course.hours:
                 if hour.number in self.shown:
-                    if len(self.course.hours) > 1:
-                        parts.append(Text(f"\nHour {hour.number}", style="bold"))
-                    else:
-                        parts.append(Text(""))
+                    several = len(self.course.hours) > 1
+                    parts.append(Text(f"\nHour {hour.number}" if several else "", style="bold"))
                     parts.append(self._exercises(hour, width))
         parts.append(Text(""))
         if self.against:
@@ -101,20 +99,25 @@ class Board:
         return Group(*parts)
 
     def _hour(self, hour: Hour, width: int) -> tuple[Text, ...]:
-        outcomes = {o.exercise: o for o in self.outcomes if o.hour == hour.number}
-        passed = {name for name, o in outcomes.items() if o.earned}
-        core = [e.name for e in hour.exercises if not e.stretch]
-        done = sum(name in passed for name in core)
-        earned = sum(o.earned for o in outcomes.values())
-        possible = sum(o.possible for o in outcomes.values())
+        """One hour's line; of exercises that did not run it says so, and counts neither them nor their points."""
+        outcomes = [o for o in self.outcomes if o.hour == hour.number]
+        ran = {o.exercise: o for o in outcomes if o.state is not State.NOT_RUN}
+        core = [e.name for e in hour.exercises if not e.stretch and e.name in ran]
+        done = sum(ran[name].earned > 0 for name in core)
+        earned, possible = sum(o.earned for o in ran.values()), sum(o.possible for o in ran.values())
         filled = round(_BAR * earned / possible) if possible else 0
-        tick = Text("✓", style="bold green") if core and done == len(core) else Text(str(hour.number), style="bold")
+        whole = len(ran) == len(outcomes)
+        tick = (
+            Text("✓", style="bold green") if whole and core and done == len(core) else Text(str(hour.number), "bold")
+        )
         bar = Text("█" * filled, style="green") + Text("░" * (_BAR - filled), style="dim")
-        title = Text(hour.title if width >= 64 else f"Hour {hour.number}")
-        return tick, title, bar, Text(f"{done}/{len(core)} core"), Text(f"{earned}/{possible} points")
+        title = Text(hour.title if width >= 72 else f"Hour {hour.number}")
+        counts = f"{done}/{len(core)} core" if whole else f"{len(ran)} of {len(outcomes)} ran"
+        return tick, title, bar if width >= 56 else Text(""), Text(counts), Text(f"{earned}/{possible} points")
 
     def _exercises(self, hour: Hour, width: int) -> Table:
-        cells = [self._exercise(exercise) for exercise in hour.exercises]
+        ran = {o.exercise for o in self.outcomes if o.hour == hour.number and o.state is not State.NOT_RUN}
+        cells = [self._exercise(exercise) for exercise in hour.exercises if exercise.name in ran]
         columns = 2 if width >= 76 else 1
         rows = -(-len(cells) // columns)
         table = Table.grid(padding=(0, 3))
@@ -128,8 +131,8 @@ class Board:
         if exercise.stretch:
             text.append(" ○", style="dim")
         note = ""
-        if outcome.state is State.NOT_RUN and outcome.passed_checks > 0:
-            note = f"{outcome.passed_checks} of {outcome.checks} checks"
+        if outcome.state in (State.TODO, State.NOT_RUN) and outcome.passed_checks:
+            note = f"{outcome.passed_checks} of {outcome.checks} checks pass"
         elif outcome.state not in (State.PASSED, State.TODO, State.FAILED, State.NOT_RUN):
             note = str(outcome.state)
         if note:
@@ -165,11 +168,13 @@ def next_step(
         return Step("mend", broken[0], "", "it cannot be loaded: see above", "pytest")
     exercises = {(e.hour, e.name): e for e in course.exercises}
     pairs = [(exercises[o.hour, o.exercise], o) for o in outcomes]
-    for doing, states in (("mend", WRONG), ("write", {State.TODO}), ("try", {State.NOT_RUN})):
+    for doing, states in (("mend", WRONG), ("write", {State.TODO})):
         for stretch in (False, True):
             for exercise, outcome in pairs:
                 if exercise.stretch == stretch and outcome.state in states:
                     worth = "1 point" if exercise.points == 1 else f"{exercise.points} points"
                     about = f"about {exercise.minutes} min, {worth}"
                     return Step(doing, exercise.name, about, where[exercise.name], f"pytest -k {exercise.name}")
+    if any(outcome.state is State.NOT_RUN for outcome in outcomes):
+        return Step("see", "the whole board", "", "", "pytest")
     return None

@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import inspect
-import linecache
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
-from traceback import walk_tb
 from typing import Any
 
 import numpy as np
 
-from deepdive.answers import (
-    Answer,
-    AnswerFileError,
-    AnswerLeft,
-    Call,
-    StillToDo,
-    describe_error,
-    learner_frames,
-    parameter_names,
-)
+from deepdive.answer_files import AnswerFileError, StillToDo
+from deepdive.answers import Answer, AnswerDied, AnswerLeft, Call, parameter_names
 from deepdive.course import Course, Exercise
 from deepdive.diagnose import name_mistake, replay, right_answer
 from deepdive.expect import NotApplicable, Undecided, WrongAnswer
+from deepdive.frames import describe_error, frames_of
 from deepdive.limits import TimeIsUp, time_limit
 from deepdive.values import kind
 from deepdive.verdict import State, Verdict
@@ -109,21 +100,23 @@ def verdict_on(
     if isinstance(error, AnswerFileError):
         state = State.TIMEOUT if error.timed_out else State.CRASHED if error.crashed else State.ERROR
         return verdict(state, got=error.problem, likely=error.advice, frames=error.frames, file=path.name)
-    if isinstance(error, StillToDo) or (isinstance(error, NotImplementedError) and _own(error, path)):
-        return verdict(State.TODO, called="", likely=_waits_for(course, exercise, error))
+    frames = frames_of(error.__cause__ if isinstance(error, AnswerLeft) and error.__cause__ else error, path)
+    if isinstance(error, StillToDo) or (isinstance(error, NotImplementedError) and frames.unimplemented):
+        return verdict(State.TODO, called="", likely=_waits_for(course, exercise, frames.function))
     if isinstance(error, Undecided):
         return verdict(State.INCONCLUSIVE, likely=str(error))
     if isinstance(error, NotApplicable):
         return verdict(State.NOT_APPLICABLE, likely=str(error))
     if isinstance(error, TimeIsUp):
-        frames = learner_frames(error, path)
         return verdict(
             State.TIMEOUT,
             expected=_expected(course, exercise, calls),
             got=f"no answer within {answer.seconds:g} s" if answer else "no answer within the time limit",
-            likely="Is there a loop whose condition never becomes false?" if frames else "",
-            frames=frames,
+            likely="Is there a loop whose condition never becomes false?" if frames.text else "",
+            frames=frames.text,
         )
+    if isinstance(error, AnswerDied):
+        return verdict(State.CRASHED, expected=exercise.returns, got=str(error))
     if isinstance(error, WrongAnswer):
         told = {"expected": error.expected, "got": error.got + (f"   {error.remark}" if error.remark else "")}
         return verdict(State.FAILED, **told, **_likely(course, answer, error.likely))
@@ -132,8 +125,8 @@ def verdict_on(
             State.ERROR,
             expected=_expected(course, exercise, calls),
             got=describe_error(error),
-            frames=learner_frames(error.__cause__ or error, path),
-            **_likely(course, answer, _raised(course, exercise, error, path)),
+            frames=frames.text,
+            **_likely(course, answer, _raised(course, exercise, error, frames.function)),
         )
     return verdict(
         State.KIT_ERROR,
@@ -193,30 +186,20 @@ def _likely(course: Course, answer: Answer | None, otherwise: str) -> dict[str, 
     return {"likely": otherwise}
 
 
-def _raised(course: Course, exercise: Exercise, error: BaseException, path: Path) -> str:
+def _raised(course: Course, exercise: Exercise, error: BaseException, function: str) -> str:
     if isinstance(error, AnswerLeft):
         return "The function tried to end the whole program; it should return a value."
     if isinstance(error, RecursionError):
         return "The function calls itself without end: what stops it?"
     if isinstance(error, MemoryError):
         return "The function ran out of memory."
-    own = [frame.f_code.co_name for frame, _ in walk_tb(error.__traceback__) if frame.f_code.co_filename == str(path)]
-    if own and own[-1] in {other.name for other in course.exercises} - {exercise.name}:
-        return f"It goes wrong inside your {own[-1]}: mend that first."
-    return ""
+    return f"It goes wrong inside your {function}: mend that first." if function in _others(course, exercise) else ""
 
 
-def _own(error: BaseException, path: Path) -> bool:
-    """Whether a `raise NotImplementedError` of the learner's own file raised it, and not a library it called."""
-    frames = list(walk_tb(error.__traceback__))
-    if not frames or frames[-1][0].f_code.co_filename != str(path):
-        return False
-    return linecache.getline(str(path), frames[-1][1]).strip().startswith("raise NotImplementedError")
-
-
-def _waits_for(course: Course, exercise: Exercise, error: BaseException) -> str:
+def _waits_for(course: Course, exercise: Exercise, function: str) -> str:
     """The exercise still to do that this one calls, if that is what it waits for."""
-    names = {other.name for other in course.exercises} - {exercise.name}
-    frames = list(walk_tb(error.__traceback__))
-    function = frames[-1][0].f_code.co_name if frames else ""
-    return f"It calls {function}, which is still to do." if function in names else ""
+    return f"It calls {function}, which is still to do." if function in _others(course, exercise) else ""
+
+
+def _others(course: Course, exercise: Exercise) -> set[str]:
+    return {other.name for other in course.exercises} - {exercise.name}

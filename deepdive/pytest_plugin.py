@@ -21,7 +21,8 @@ from _pytest.outcomes import Skipped  # what pytest.skip raises; its public name
 
 import deepdive
 from deepdive import limits, supervisor
-from deepdive.answers import DEFAULT_SECONDS, Answer, AnswerFileError, AnswerFiles, StillToDo
+from deepdive.answer_files import AnswerFileError, AnswerFiles, StillToDo
+from deepdive.answers import DEFAULT_SECONDS, Answer
 from deepdive.assets import AssetError, describe, use_offline
 from deepdive.course import Course, CourseError, Exercise, is_course, load_course
 from deepdive.expect import NotApplicable, Undecided

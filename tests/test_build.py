@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from deepdive.answers import AnswerFiles
+from deepdive.answer_files import AnswerFiles
 from deepdive.build import Written, build, stub_of
 from deepdive.course import Course, CourseError, load_course
 from tests.conftest import ROOT

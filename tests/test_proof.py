@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deepdive.answers import AnswerFiles, StillToDo
+from deepdive.answer_files import AnswerFiles, StillToDo
 from deepdive.build import build
 from deepdive.course import Exercise, load_course
 from deepdive.diagnose import known_mistakes

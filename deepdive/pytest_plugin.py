@@ -9,26 +9,24 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator
 from copy import copy
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 from _pytest.outcomes import Skipped  # what pytest.skip raises; its public name is not a type
 
-import deepdive
-from deepdive import limits, supervisor
+from deepdive import limits, selection, supervisor
 from deepdive.answer_files import AnswerFileError, AnswerFiles, StillToDo
-from deepdive.answers import DEFAULT_SECONDS, Answer
+from deepdive.answers import Answer
 from deepdive.assets import AssetError, describe, use_offline
 from deepdive.course import Course, CourseError, Exercise, is_course, load_course
 from deepdive.expect import NotApplicable, Undecided
 from deepdive.judge import rng_for, verdict_on
-from deepdive.report.block import ASCII, block, file_block
-from deepdive.verdict import WRONG, Outcome, Record, State, Verdict, outcome_of, outcomes_of, write_record
+from deepdive.report.block import block, file_block
+from deepdive.verdict import State, Verdict, in_course_order, record_of, write_record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,32 +97,7 @@ _ATTEMPT = pytest.StashKey[Attempt]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("deepdive", "deepdive: exercises and their checks")
-    group.addoption("--hour", action="append", type=int, metavar="N", help="only this hour's checks (repeatable)")
-    group.addoption("--exercise", action="append", metavar="NAME", help="only this exercise's checks (repeatable)")
-    group.addoption("--core", action="store_true", help="only the core exercises")
-    group.addoption("--stretch", action="store_true", help="only the stretch exercises")
-    group.addoption(
-        "--against",
-        default="exercises",
-        metavar="WHERE",
-        help="whose answers to try: exercises (yours, the default), solutions, or a folder or file (--against=PATH, "
-        "with the equals sign: pytest takes a path that stands alone for one of its own)",
-    )
-    group.addoption("--deepdive-json", type=Path, metavar="PATH", help="write the verdicts to this file")
-    group.addoption("--deepdive-seed", type=int, default=0, metavar="N", help="the seed of the checks' random inputs")
-    group.addoption(
-        "--time-limit",
-        type=float,
-        default=DEFAULT_SECONDS,
-        metavar="S",
-        help="seconds an answer may take in one check that does not say otherwise",
-    )
-    group.addoption(
-        "--in-process",
-        action="store_true",
-        help="run the answers in pytest's own process: a crash or an endless call into C then ends the whole run",
-    )
+    selection.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -143,9 +116,10 @@ def pytest_configure(config: pytest.Config) -> None:
         use_offline()
     except AssetError as error:
         raise pytest.UsageError(str(error)) from error
-    config.args[:] = [_checks_for(course, argument, config.invocation_params.dir) for argument in config.args]
+    here = config.invocation_params.dir
+    config.args[:] = [selection.checks_for(course, argument, here) for argument in config.args]
     against: str = config.getoption("--against")
-    place = _place(course, against, config.invocation_params.dir)
+    place = selection.place_of(course, against, here)
     debugging = config.getoption("usepdb") or config.getoption("trace", False) or sys.gettrace() is not None
     session = Session(
         course=course,
@@ -169,31 +143,7 @@ class _Collector:
             self._session.verdicts.append(msgspec.convert(getattr(report, _REPORT_KEY), Verdict))
 
 
-def _place(course: Course, against: str, start: Path) -> Path:
-    if against in ("exercises", "solutions"):
-        return course.root / against
-    place = (start / against).resolve()
-    names = [hour.file_name for hour in course.hours]
-    if not place.exists():
-        raise pytest.UsageError(f"--against {against}: there is no such folder or file")
-    if place.is_file() and place.name not in names:
-        raise pytest.UsageError(f"--against {against}: a file of answers is called {' or '.join(names)}")
-    if place.is_dir() and not any((place / name).exists() for name in names):
-        raise pytest.UsageError(f"--against {against}: the folder holds none of {', '.join(names)}")
-    return place
-
-
 # --- which checks run ---
-
-
-def _checks_for(course: Course, argument: str, start: Path) -> str:
-    """Whoever asks for `exercises/hour1_attention.py` means the checks of it."""
-    path = (start / argument).resolve()
-    if path == course.root / "exercises":
-        return str(course.root / "checks")
-    if path.parent == course.root / "exercises" and path.name in {hour.file_name for hour in course.hours}:
-        return str(course.root / "checks" / f"test_{path.name}")
-    return argument
 
 
 def _attempt(item: pytest.Item) -> Attempt | None:
@@ -224,8 +174,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     session = config.stash.get(_SESSION, None)
     if session is None:
         return
-    _refuse_a_misspelt_keyword(config, session.course, items)
-    wanted = _selection(config, session.course)
+    selection.refuse_a_misspelt_keyword(config, session.course, items)
+    wanted = selection.wanted(config, session.course)
     kept, dropped = list[pytest.Item](), list[pytest.Item]()
     for item in items:
         attempt = _attempt(item)
@@ -233,45 +183,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
-
-
-def _refuse_a_misspelt_keyword(config: pytest.Config, course: Course, items: list[pytest.Item]) -> None:
-    """`-k sofmax` matches nothing; who types it learns which exercise is nearest, not that 55 were deselected."""
-    keyword = config.getoption("keyword")
-    if not keyword.isidentifier() or keyword in ("not", "and", "or"):
-        return
-    names = {name.lower() for item in items for name in (item.nodeid, *item.extra_keyword_matches, *item.keywords)}
-    if any(keyword.lower() in name for name in names):
-        return
-    try:
-        course.exercise(keyword)
-    except KeyError as error:
-        raise pytest.UsageError(f"-k {keyword} matches no check: {error.args[0]}") from None
-
-
-def _selection(config: pytest.Config, course: Course) -> Callable[[Exercise], bool]:
-    hours, names = config.getoption("--hour") or [], config.getoption("--exercise") or []
-    keyword = config.getoption("keyword")
-    if keyword in {exercise.name for exercise in course.exercises}:
-        names = [*names, keyword]  # by its full name an exercise means itself, not every check that speaks of it
-    core, stretch = config.getoption("--core"), config.getoption("--stretch")
-    if strange := sorted(set(hours) - {hour.number for hour in course.hours}):
-        have = ", ".join(str(hour.number) for hour in course.hours)
-        raise pytest.UsageError(f"there is no hour {strange[0]}; there are {have}")
-    for name in names:
-        try:
-            course.exercise(name)
-        except KeyError as error:
-            raise pytest.UsageError(error.args[0]) from None
-
-    def wanted(exercise: Exercise) -> bool:
-        return (
-            (not hours or exercise.hour in hours)
-            and (not names or exercise.name in names)
-            and (core == stretch or exercise.stretch == stretch)
-        )
-
-    return wanted
 
 
 # --- running one check ---
@@ -468,11 +379,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     if ours.supervisor is not None:
         ours.supervisor.close()
-    ours.verdicts = _in_course_order(ours.course, ours.verdicts)
+    ours.verdicts = in_course_order(ours.course, ours.verdicts)
     path = config.getoption("--deepdive-json")
     if path and not hasattr(config, "workerinput"):
         try:
-            write_record(_record(ours), path)
+            against = ours.against or "exercises"
+            write_record(record_of(ours.course, ours.verdicts, against, ours.seed, describe()), path)
         except OSError as error:
             pytest.exit(f"--deepdive-json {path} could not be written: {error.strerror}", returncode=3)
 
@@ -499,6 +411,9 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside pytest's own, which writes its failures first
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> Generator[None, None, None]:
+    from deepdive.report import terminal
+    from deepdive.report.board import board_of
+
     session = config.stash.get(_SESSION, None)
     if session is None or not session.verdicts:
         yield
@@ -509,130 +424,15 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     if others:
         terminalreporter.stats["failed"] = others
     if quietly:
-        _write_blocks(terminalreporter, session)
+        terminal.write_blocks(terminalreporter, session.course, session.verdicts)
     yield
     if failed:
         terminalreporter.stats["failed"] = failed
-    _write_board(terminalreporter, config, session)
+    if config.get_verbosity() >= -1:
+        board = board_of(session.course, session.verdicts, session.files, session.against)
+        terminal.write_board(terminalreporter, board, brief=config.get_verbosity() < 0)
 
 
 def _state(report: pytest.TestReport) -> State | None:
     data = getattr(report, _REPORT_KEY, None)
     return State(data["state"]) if data else None
-
-
-def _in_course_order(course: Course, verdicts: list[Verdict]) -> list[Verdict]:
-    place = {
-        (e.hour, e.name, c.name): i for i, (e, c) in enumerate((e, c) for e in course.exercises for c in e.checks)
-    }
-    return sorted(verdicts, key=lambda v: place.get((v.hour, v.exercise, v.check), -1))
-
-
-def _write_blocks(reporter: TerminalReporter, session: Session) -> None:
-    """The block of each exercise's first failure; the others follow by name, unless one exercise alone was run."""
-    width = reporter._tw.fullwidth
-    wrong: dict[tuple[str, str], list[Verdict]] = {}
-    for verdict in session.verdicts:
-        if verdict.state in WRONG:
-            wrong.setdefault((verdict.file, "" if verdict.file else verdict.exercise), []).append(verdict)
-    for (file, name), verdicts in wrong.items():
-        if file:
-            _write_block(reporter, file_block(verdicts[0], width))
-            continue
-        found = session.course.exercise(name)
-        shown = verdicts if len({v.exercise for v in session.verdicts}) == 1 else verdicts[:1]
-        for verdict in shown:
-            _write_block(reporter, block(verdict, found, width, others=verdicts[len(shown) :]))
-
-
-def _write_block(reporter: TerminalReporter, text: str) -> None:
-    reporter.write_line("")
-    first, *rest = _encodable(reporter, text).splitlines()
-    reporter.write_line(first, red=True, bold=True)
-    label = ""
-    for line in rest:
-        head, value = line[:12], line[12:]
-        label = head.strip() or label
-        if not head.strip() or re.fullmatch(r"  \w+ {2,}", head):
-            reporter.write(head, light=True)
-            reporter.write_line(value, **({"yellow": True} if label == "likely" else {}))
-        else:
-            reporter.write_line(line)
-
-
-def _encodable(reporter: TerminalReporter, text: str) -> str:
-    return text if _unicode(reporter) else text.translate(ASCII).encode("ascii", "replace").decode("ascii")
-
-
-def _unicode(reporter: TerminalReporter) -> bool:
-    encoding = getattr(reporter._tw._file, "encoding", None) or "ascii"
-    try:
-        "✓█░".encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
-
-
-def _write_board(reporter: TerminalReporter, config: pytest.Config, session: Session) -> None:
-    from deepdive.report.board import Board, next_step
-
-    if config.get_verbosity() < -1:
-        return
-    outcomes = outcomes_of(session.course, session.verdicts)
-    where = {e.name: _where(session, e) for e in session.course.exercises}
-    broken = [
-        session.files.shown(session.files.path(session.course.exercise(v.exercise)))
-        for v in session.verdicts
-        if v.file
-    ]
-    board = Board(
-        course=session.course,
-        outcomes=outcomes,
-        shown=_hours_at_hand(outcomes),
-        step=next_step(session.course, outcomes, where, broken),
-        against=session.against,
-        assets=_assets_line(),
-    )
-    reporter.write_line("")
-    text = board.text(
-        reporter._tw.fullwidth,
-        colour=reporter._tw.hasmarkup,
-        unicode=_unicode(reporter),
-        brief=config.get_verbosity() < 0,
-    )
-    reporter.write_line(text)
-
-
-def _hours_at_hand(outcomes: Iterable[Outcome]) -> frozenset[int]:
-    """The hours whose exercises are listed: those begun and not finished; else the first that is not finished."""
-    ran = {o.hour: o for o in outcomes if o.state is not State.NOT_RUN}
-    begun = {o.hour for o in outcomes if o.state not in (State.TODO, State.NOT_RUN)}
-    unfinished = {o.hour for o in outcomes if o.hour in ran and not o.earned}
-    return frozenset((begun & unfinished) or ({min(unfinished)} if unfinished else {min(ran)}))
-
-
-def _where(session: Session, exercise: Exercise) -> str:
-    return f"{session.files.shown(session.files.path(exercise))}:{session.files.line(exercise)}"
-
-
-def _assets_line() -> str:
-    """Where the weights and texts come from, in a line: a stand-in is never passed off as the original."""
-    described = describe()
-    names = [name for name, asset in described["assets"].items() if asset["stand_in"]]
-    stand_ins = f"; stand-ins for {', '.join(names)}" if names else ""
-    return f"{described['source']}{stand_ins}"
-
-
-def _record(session: Session) -> Record:
-    outcomes = [outcome_of(e, [v for v in session.verdicts if v.hour == e.hour]) for e in session.course.exercises]
-    return Record(
-        kit=deepdive.__version__,
-        python=".".join(map(str, sys.version_info[:3])),
-        against=session.against or "exercises",
-        seed=session.seed,
-        assets=describe(),
-        earned=sum(o.earned for o in outcomes),
-        possible=sum(o.possible for o in outcomes),
-        outcomes=outcomes,
-        verdicts=session.verdicts,
-    )

@@ -7,6 +7,7 @@ raises ValueError at everything would otherwise be paid for refusing bad input.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from deepdive import __version__
 from deepdive.course import Course, Exercise
 
 SCHEMA_VERSION = 1
@@ -138,6 +140,31 @@ def outcomes_of(course: Course, verdicts: Iterable[Verdict]) -> list[Outcome]:
     for verdict in verdicts:
         by_exercise.setdefault((verdict.hour, verdict.exercise), []).append(verdict)
     return [outcome_of(e, by_exercise.get((e.hour, e.name), [])) for e in course.exercises]
+
+
+def in_course_order(course: Course, verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Verdicts as the course has its checks, in whatever order they came in."""
+    checks = (
+        (exercise.hour, exercise.name, check.name) for exercise in course.exercises for check in exercise.checks
+    )
+    place = {check: index for index, check in enumerate(checks)}
+    return sorted(verdicts, key=lambda v: place.get((v.hour, v.exercise, v.check), -1))
+
+
+def record_of(course: Course, verdicts: list[Verdict], against: str, seed: int, assets: dict[str, Any]) -> Record:
+    """The record of a run; exercises that did not run are in it, for the denominator is always the course's."""
+    outcomes = outcomes_of(course, verdicts)
+    return Record(
+        kit=__version__,
+        python=platform.python_version(),
+        against=against,
+        seed=seed,
+        assets=assets,
+        earned=sum(o.earned for o in outcomes),
+        possible=sum(o.possible for o in outcomes),
+        outcomes=outcomes,
+        verdicts=verdicts,
+    )
 
 
 def write_record(record: Record, path: Path) -> None:

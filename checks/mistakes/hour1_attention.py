@@ -4,6 +4,8 @@ Each is wrong in one way only. Where that way is not a missing refusal, it refus
 asking the right answer first or by building on its parts.
 """
 
+import math
+
 import numpy as np
 
 from deepdive.diagnose import mistake
@@ -86,6 +88,107 @@ def took_booleans_for_logits(x, axis=-1):
     return right.softmax(x * 1.0 if x.dtype == bool else x, axis)
 
 
+@mistake(of="softmax")
+def neither_maximum_nor_keepdims(x, axis=-1):
+    """The sum has lost its axis, so that rows are divided by other rows' sums: it needs keepdims=True."""
+    right.softmax(x, axis)
+    return np.exp(x) / np.exp(x).sum(axis=axis)
+
+
+@mistake(of="softmax")
+def forgot_keepdims_in_the_sum(x, axis=-1):
+    """The maximum kept its axis, the sum did not: without keepdims=True rows are divided by other rows' sums."""
+    right.softmax(x, axis)
+    exps = np.exp(x * 1.0 - x.max(axis=axis, keepdims=True))
+    return exps / exps.sum(axis=axis)
+
+
+@mistake(of="softmax")
+def forgot_keepdims_in_the_maximum(x, axis=-1):
+    """The sum kept its axis, the maximum did not: without keepdims=True other rows' maxima are subtracted."""
+    right.softmax(x, axis)
+    exps = np.exp(x * 1.0 - x.max(axis=axis))
+    return exps / exps.sum(axis=axis, keepdims=True)
+
+
+@mistake(of="softmax")
+def never_divided_by_the_sum(x, axis=-1):
+    """The exponentials were not divided by their sum, so they do not sum to 1."""
+    right.softmax(x, axis)
+    return np.exp(x * 1.0 - x.max(axis=axis, keepdims=True))
+
+
+@mistake(of="softmax")
+def divided_by_the_unshifted_sum(x, axis=-1):
+    """The maximum was subtracted above the fraction bar but not below it; the same exponentials belong in both."""
+    right.softmax(x, axis)
+    return np.exp(x * 1.0 - x.max(axis=axis, keepdims=True)) / np.exp(x * 1.0).sum(axis=axis, keepdims=True)
+
+
+@mistake(of="softmax")
+def left_small_integers_small(x, axis=-1):
+    """Maximum and exp were taken of integers: in int8 the subtraction overflows, and exp gives float16."""
+    right.softmax(x, axis)
+    exps = np.exp(x - x.max(axis=axis, keepdims=True))
+    return exps / exps.sum(axis=axis, keepdims=True)
+
+
+@mistake(of="softmax")
+def exp_of_small_integers(x, axis=-1):
+    """exp was taken of integers: of int8 it gives float16, in which exp(12) is infinite; convert them first."""
+    if x.dtype.itemsize > 1:
+        return right.softmax(x, axis)
+    right.softmax(x, axis)
+    return np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True)
+
+
+@mistake(of="softmax")
+def shifted_in_place(x, axis=-1):
+    """`x -= …` writes into the caller's array; `x = x - …` makes a new one."""
+    right.softmax(x, axis)
+    x -= x.max(axis=axis, keepdims=True)
+    exps = np.exp(x)
+    return exps / exps.sum(axis=axis, keepdims=True)
+
+
+@mistake(of="softmax")
+def keepdim_of_an_array(x, axis=-1):
+    """`keepdim` is torch's spelling: NumPy's `x.max` and `x.sum` take `keepdims=True`."""
+    right.softmax(x, axis)
+    return np.exp(x - x.max(axis=axis, keepdim=True))
+
+
+@mistake(of="softmax")
+def keepdim_of_numpy(x, axis=-1):
+    """`keepdim` is torch's spelling: `np.max` and `np.sum` take `keepdims=True`."""
+    right.softmax(x, axis)
+    return np.exp(x - np.max(x, axis=axis, keepdim=True))
+
+
+@mistake(of="softmax")
+def refused_no_booleans(x, axis=-1):
+    """Nothing was refused: of booleans NumPy takes no difference, and its error is not the one asked for."""
+    if x.dtype == bool:
+        x = x - x.max(axis=axis, keepdims=True)
+    return right.softmax(x, axis)
+
+
+@mistake(of="softmax")
+def exp_of_booleans(x, axis=-1):
+    """Nothing was refused: exp takes booleans and makes float16 of them; they are no logits, look at the dtype."""
+    if x.dtype == bool:
+        return np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True)
+    return right.softmax(x, axis)
+
+
+@mistake(of="softmax")
+def softmax_of_the_whole_array(x, axis=-1):
+    """Maximum and sum were taken over the whole array, so that it sums to 1 as a whole; it should along `axis`."""
+    right.softmax(x, axis)
+    exps = np.exp(x * 1.0 - x.max())
+    return exps / exps.sum()
+
+
 # ── scaled_dot_product_attention ────────────────────────────────────────────────────────────────────────────────
 
 
@@ -140,7 +243,9 @@ def swapped_queries_and_keys(q, k, v, mask=None):
 def transposed_every_axis(q, k, v, mask=None):
     """`k.T` reverses all axes, batch and heads included; `k.swapaxes(-1, -2)` transposes the last two."""
     right.scaled_dot_product_attention(q, k, v, mask)
-    return right.scaled_dot_product_attention(q, k.T.swapaxes(-1, -2), v, mask)
+    scores = (q / q.shape[-1] ** 0.5) @ k.T
+    weights = right.softmax(scores if mask is None else np.where(mask, scores, -np.inf))
+    return weights @ v, weights
 
 
 @mistake(of="scaled_dot_product_attention")
@@ -216,7 +321,7 @@ def nothing_to_attend_to_gives_nan(q, k, v, mask=None):
 
 @mistake(of="scaled_dot_product_attention")
 def scaled_with_a_float64(q, k, v, mask=None):
-    """`np.sqrt(d)` is a float64 and makes float64 of float32 scores; `d ** 0.5` is a Python float and does not."""
+    """A float64 got into the float32 scores: `np.sqrt(d)` is one, a mask times −1e9 makes one; `d ** 0.5` is none."""
     return right.scaled_dot_product_attention(q / np.sqrt(q.shape[-1]) * q.shape[-1] ** 0.5, k, v, mask)
 
 
@@ -234,6 +339,65 @@ def softmax_without_the_maximum(q, k, v, mask=None):
 def took_any_mask(q, k, v, mask=None):
     """A mask of numbers was accepted; of 0 and 1, or of 0 and −∞, one cannot tell which way round it is meant."""
     return right.scaled_dot_product_attention(q, k, v, mask if mask is None else mask.astype(bool))
+
+
+@mistake(of="scaled_dot_product_attention")
+def forgot_to_transpose(q, k, v, mask=None):
+    """The keys were not transposed: `q @ k` multiplies features with tokens; the scores are q @ kᵀ."""
+    right.scaled_dot_product_attention(q, k, v, mask)
+    scores = (q / q.shape[-1] ** 0.5) @ k
+    weights = right.softmax(scores if mask is None else np.where(mask, scores, -np.inf))
+    return weights @ v, weights
+
+
+@mistake(of="scaled_dot_product_attention")
+def transposed_as_in_torch(q, k, v, mask=None):
+    """NumPy's `transpose` takes all axes, in their new order; to swap the last two, write `k.swapaxes(-2, -1)`."""
+    right.scaled_dot_product_attention(q, k, v, mask)
+    return right.scaled_dot_product_attention(q, k.transpose(-2, -1).swapaxes(-2, -1), v, mask)
+
+
+@mistake(of="scaled_dot_product_attention")
+def transposed_four_axes(q, k, v, mask=None):
+    """`k.transpose(0, 1, 3, 2)` works on four axes only; `k.swapaxes(-1, -2)` on any number of them."""
+    right.scaled_dot_product_attention(q, k, v, mask)
+    return right.scaled_dot_product_attention(q, k.transpose(0, 1, 3, 2).swapaxes(-1, -2), v, mask)
+
+
+@mistake(of="scaled_dot_product_attention")
+def added_the_mask(q, k, v, mask=None):
+    """The mask was added to the scores as it is: True counts 1, which hides nothing; forbidden scores become −∞."""
+    right.scaled_dot_product_attention(q, k, v, mask)
+    weights = right.softmax(_scores(q, k) if mask is None else _scores(q, k) + mask)
+    return weights @ v, weights
+
+
+@mistake(of="scaled_dot_product_attention")
+def multiplied_by_infinity(q, k, v, mask=None):
+    """The mask was multiplied by −∞, but 0 · −∞ is NaN, just where a query may attend; `np.where` only picks."""
+    right.scaled_dot_product_attention(q, k, v, mask)
+    weights = right.softmax(_scores(q, k) if mask is None else _scores(q, k) + ~mask * -np.inf)
+    return weights @ v, weights
+
+
+@mistake(of="scaled_dot_product_attention")
+def indexed_with_the_mask(q, k, v, mask=None):
+    """`scores[~mask]` needs a mask of the scores' own shape; a smaller one is to be broadcast, as `np.where` does."""
+    right.scaled_dot_product_attention(q, k, v, mask)
+    scores = _scores(q, k)
+    if mask is not None:
+        scores[~mask] = -np.inf
+    weights = right.softmax(scores)
+    return weights @ v, weights
+
+
+@mistake(of="scaled_dot_product_attention")
+def softmax_over_the_first_axis(q, k, v, mask=None):
+    """The softmax ran along axis 0, the batch; it is along the keys, the last axis, that the weights sum to 1."""
+    right.scaled_dot_product_attention(q, k, v, mask)
+    scores = _scores(q, k) if mask is None else np.where(mask, _scores(q, k), -np.inf)
+    weights = right.softmax(scores, axis=0)
+    return weights @ v, weights
 
 
 # ── causal_mask ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -289,6 +453,18 @@ def made_a_mask_for_no_tokens(n):
     return np.tri(max(n, 0), dtype=bool)
 
 
+@mistake(of="causal_mask")
+def whole_numbers_for_true(n):
+    """The mask holds whole numbers, 1 and 0; it should be bool, for `~1` is −2, which counts as True."""
+    return right.causal_mask(n).astype(int)
+
+
+@mistake(of="causal_mask")
+def ones_for_forbidden(n):
+    """The mask holds 1.0 where a token may not attend; it should be bool, and True where it may."""
+    return ~right.causal_mask(n) * 1.0
+
+
 # ── padding_mask ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -336,6 +512,12 @@ def took_anything_but_zero_for_true(attention_mask):
     return right.padding_mask((attention_mask != 0) * 1)
 
 
+@mistake(of="padding_mask")
+def took_all_but_one_for_padding(attention_mask):
+    """Nothing was refused: values other than 0 and 1 pass for padding; token ids passed by mistake go unnoticed."""
+    return right.padding_mask((attention_mask == 1) * 1)
+
+
 # ── split_heads and merge_heads ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -380,6 +562,34 @@ def dropped_what_does_not_divide(x, n_heads):
     return right.split_heads(x, n_heads)
 
 
+@mistake(of="split_heads")
+def stacked_the_heads_last(x, n_heads):
+    """The heads are the last axis, (B, T, D/H, H); they stand before the tokens, at axis 1."""
+    return right.split_heads(x, n_heads).transpose(0, 2, 3, 1)
+
+
+@mistake(of="split_heads")
+def split_the_tokens(x, n_heads):
+    """np.split cut the time axis; it is the features, the last axis, that are dealt out to the heads."""
+    right.split_heads(x, n_heads)
+    return np.stack(np.split(x, n_heads, axis=1), axis=1)
+
+
+@mistake(of="split_heads")
+def split_the_batch(x, n_heads):
+    """np.split cut the batch, which is its default, axis 0; the features to be split are the last axis."""
+    right.split_heads(x, n_heads)
+    return np.stack(np.split(x, n_heads))
+
+
+@mistake(of="split_heads")
+def divided_into_a_float(x, n_heads):
+    """`/` gives a float, even 6.0 for 12 / 2, and a shape is made of whole numbers: divide with `//`."""
+    right.split_heads(x, n_heads)
+    b, t, d = x.shape
+    return x.reshape(b, t, n_heads, d / n_heads).swapaxes(1, 2)
+
+
 @mistake(of="merge_heads")
 def merged_without_transposing_back(x):
     """The heads were not moved behind the tokens before the reshape, so features of different tokens are mixed."""
@@ -408,6 +618,26 @@ def glued_the_heads_one_after_another(x):
     """The heads were joined along the tokens; it is the features that stand side by side again."""
     right.merge_heads(x)
     return np.concatenate(list(x.swapaxes(0, 1)), axis=1)
+
+
+@mistake(of="merge_heads")
+def merged_three_axes(x):
+    """Nothing was refused: an array of three axes has no heads to merge, yet it was reshaped."""
+    b, t = x.shape[0], x.shape[2]
+    return x.swapaxes(1, 2).reshape(b, t, -1) if x.ndim == 3 else right.merge_heads(x)
+
+
+@mistake(of="merge_heads")
+def joined_three_axes(x):
+    """Nothing was refused: an array of three axes has no heads to join, yet its rows were joined."""
+    return np.concatenate(list(x.swapaxes(0, 1)), axis=-1) if x.ndim == 3 else right.merge_heads(x)
+
+
+@mistake(of="merge_heads")
+def joined_the_batch(x):
+    """np.concatenate goes through the first axis, so the sequences of the batch were joined instead of the heads."""
+    right.merge_heads(x)
+    return np.concatenate(x, axis=-1)
 
 
 # ── multi_head_attention ────────────────────────────────────────────────────────────────────────────────────────
@@ -506,6 +736,12 @@ def turned_the_mask_round(x, weights, n_heads, mask=None):
     return right.multi_head_attention(x, weights, n_heads, mask if mask is None else ~mask)
 
 
+@mistake(of="multi_head_attention")
+def left_the_heads_split(x, weights, n_heads, mask=None):
+    """The heads went into the output projection as they are, D/H wide; `merge_heads` makes D of them first."""
+    return _heads(x, weights, n_heads, mask) @ weights["w_o"] + weights["b_o"]
+
+
 # ── causal_lm_labels and masked_lm_labels ───────────────────────────────────────────────────────────────────────
 
 
@@ -566,6 +802,41 @@ def kept_the_dtype_of_the_ids(ids):
     return right.causal_lm_labels(ids).astype(ids.dtype)
 
 
+@mistake(of="causal_lm_labels")
+def shifted_the_ids_in_place(ids):
+    """The ids were shifted in place: the model that is to read them would see the labels; make a new array."""
+    right.causal_lm_labels(ids)
+    ids[:, :-1] = ids[:, 1:]
+    ids[:, -1] = -100
+    return ids
+
+
+@mistake(of="causal_lm_labels")
+def looked_for_a_second_axis(ids):
+    """Nothing was refused: ids of one axis fail where the second is used; ask for two axes before that."""
+    return right.causal_lm_labels(ids if ids.ndim > 1 else ids[:, 1:])
+
+
+@mistake(of="causal_lm_labels")
+def took_a_single_sequence(ids):
+    """Nothing was refused: ids of one axis, a sequence that is in no batch, were accepted."""
+    return right.causal_lm_labels(ids[None])[0] if ids.ndim == 1 else right.causal_lm_labels(ids)
+
+
+@mistake(of="causal_lm_labels")
+def rolled_a_single_sequence(ids):
+    """Nothing was refused: ids of one axis reached np.roll, whose error tells of axis 1 and not of their shape."""
+    return right.causal_lm_labels(ids if ids.ndim > 1 else np.roll(ids, -1, axis=1))
+
+
+@mistake(of="causal_lm_labels")
+def no_room_for_the_ignored_label(ids):
+    """−100 was written into an array of the ids' dtype, and unsigned ones cannot hold it: widen to int64 first."""
+    labels = right.causal_lm_labels(ids)
+    labels[:, -1:] = np.full_like(ids[:, -1:], -100)
+    return labels
+
+
 @mistake(of="masked_lm_labels")
 def labelled_the_unmasked(ids, masked):
     """The labels stand on the tokens that were not masked: it is the hidden ones that are to be predicted."""
@@ -611,6 +882,41 @@ def left_the_ids_narrow(ids, masked):
 def took_numbers_for_a_mask(ids, masked):
     """A mask of numbers was accepted; it should be bool, so that ids passed in its place do not go unnoticed."""
     return right.masked_lm_labels(ids, masked.astype(bool))
+
+
+@mistake(of="masked_lm_labels")
+def indexed_with_numbers(ids, masked):
+    """A mask of numbers was accepted, and `labels[masked]` takes 0 and 1 for the rows 0 and 1; it should be bool."""
+    if masked.dtype == bool:
+        return right.masked_lm_labels(ids, masked)
+    labels = np.full(ids.shape, -100)
+    labels[masked] = ids[masked]
+    return labels
+
+
+@mistake(of="masked_lm_labels")
+def hid_the_ids_in_place(ids, masked):
+    """The −100 were written into the ids that were passed in; whoever passed them still needs them, make a copy."""
+    right.masked_lm_labels(ids, masked)
+    ids[~masked] = -100
+    return ids
+
+
+@mistake(of="masked_lm_labels")
+def indexed_with_inverted_numbers(ids, masked):
+    """A mask of numbers was accepted, and `~masked` makes −1 and −2 of 0 and 1, which are rows; it should be bool."""
+    if masked.dtype == bool:
+        return right.masked_lm_labels(ids, masked)
+    labels = ids.copy()
+    labels[~masked] = -100
+    return labels
+
+
+@mistake(of="masked_lm_labels")
+def widened_too_late(ids, masked):
+    """The labels became int64 at the end, when −100 had already wrapped round in the dtype of the ids."""
+    right.masked_lm_labels(ids, masked)
+    return np.where(masked, ids, -100).astype(np.int64)
 
 
 # ── sinusoidal_positions ────────────────────────────────────────────────────────────────────────────────────────
@@ -672,6 +978,23 @@ def multiplied_by_the_base(n, d):
 def accepted_an_odd_width(n, d):
     """An odd d was accepted, which leaves the last sine without its cosine."""
     return right.sinusoidal_positions(n, d + d % 2)[:, :d]
+
+
+@mistake(of="sinusoidal_positions")
+def column_for_pair(n, d):
+    """The exponent of column j is 2j/d; the paper's i counts pairs, so for column j it is 2 · (j // 2) / d."""
+    right.sinusoidal_positions(n, d)
+    angles = np.arange(n)[:, None] / 10000 ** (2 * np.arange(d) / d)
+    return np.where(np.arange(d) % 2, np.cos(angles), np.sin(angles))
+
+
+@mistake(of="sinusoidal_positions")
+def filled_an_odd_width(n, d):
+    """Nothing was refused: with an odd d the last column is a sine that has no cosine."""
+    if d % 2 == 0:
+        return right.sinusoidal_positions(n, d)
+    angles = np.arange(n)[:, None] / 10000 ** (np.arange(d) // 2 * 2 / d)
+    return np.where(np.arange(d) % 2, np.cos(angles), np.sin(angles))
 
 
 # ── layer_norm and gelu ─────────────────────────────────────────────────────────────────────────────────────────
@@ -748,6 +1071,85 @@ def root_mean_square_norm(x, gamma, beta, eps=1e-12):
     return x / np.sqrt((x * x).mean(axis=-1, keepdims=True) + eps) * gamma + beta
 
 
+@mistake(of="layer_norm")
+def mean_and_variance_without_keepdims(x, gamma, beta, eps=1e-12):
+    """Without keepdims=True a mean or variance loses the last axis, and tokens are normed with those of others."""
+    right.layer_norm(x, gamma, beta, eps)
+    return (x - x.mean(axis=-1)) / np.sqrt(x.var(axis=-1) + eps) * gamma + beta
+
+
+@mistake(of="layer_norm")
+def forgot_gamma_and_beta(x, gamma, beta, eps=1e-12):
+    """gamma and beta were left out: what is normed is multiplied by gamma, and beta is added."""
+    right.layer_norm(x, gamma, beta, eps)
+    return right.layer_norm(x, np.ones_like(gamma), np.zeros_like(beta), eps)
+
+
+@mistake(of="layer_norm")
+def forgot_gamma(x, gamma, beta, eps=1e-12):
+    """gamma was left out: what is normed is multiplied by it before beta is added."""
+    right.layer_norm(x, gamma, beta, eps)
+    return right.layer_norm(x, np.ones_like(gamma), beta, eps)
+
+
+@mistake(of="layer_norm")
+def forgot_beta(x, gamma, beta, eps=1e-12):
+    """beta was left out: it is added at the end."""
+    right.layer_norm(x, gamma, beta, eps)
+    return right.layer_norm(x, gamma, np.zeros_like(beta), eps)
+
+
+@mistake(of="layer_norm")
+def sample_deviation_without_eps(x, gamma, beta, eps=1e-12):
+    """ddof=1 divides by D − 1 where a layer norm divides by D, and eps was left out: a constant row is 0/0."""
+    right.layer_norm(x, gamma, beta, eps)
+    return (x - x.mean(axis=-1, keepdims=True)) / x.std(axis=-1, ddof=1, keepdims=True) * gamma + beta
+
+
+@mistake(of="layer_norm")
+def sample_deviation_plus_eps(x, gamma, beta, eps=1e-12):
+    """Divided by std + eps with ddof=1, as the Annotated Transformer does; it is √(variance + eps), with ddof=0."""
+    right.layer_norm(x, gamma, beta, eps)
+    return (x - x.mean(axis=-1, keepdims=True)) / (x.std(axis=-1, ddof=1, keepdims=True) + eps) * gamma + beta
+
+
+@mistake(of="layer_norm")
+def shifted_before_scaling(x, gamma, beta, eps=1e-12):
+    """beta was added before gamma was multiplied, so the shift is scaled too: gamma comes first."""
+    right.layer_norm(x, gamma, beta, eps)
+    return right.layer_norm(x, gamma, beta * gamma, eps)
+
+
+@mistake(of="layer_norm")
+def centred_in_place(x, gamma, beta, eps=1e-12):
+    """`x -= …` writes into the caller's array; `x = x - …` makes a new one."""
+    right.layer_norm(x, gamma, beta, eps)
+    x -= x.mean(axis=-1, keepdims=True)
+    return x / np.sqrt(x.var(axis=-1, keepdims=True) + eps) * gamma + beta
+
+
+@mistake(of="layer_norm")
+def keepdim_of_a_mean(x, gamma, beta, eps=1e-12):
+    """`keepdim` is torch's spelling: NumPy's `x.mean` and `x.var` take `keepdims=True`."""
+    right.layer_norm(x, gamma, beta, eps)
+    return x - x.mean(axis=-1, keepdim=True)
+
+
+@mistake(of="layer_norm")
+def keepdim_of_np_mean(x, gamma, beta, eps=1e-12):
+    """`keepdim` is torch's spelling: `np.mean` and `np.var` take `keepdims=True`."""
+    right.layer_norm(x, gamma, beta, eps)
+    return x - np.mean(x, axis=-1, keepdim=True)
+
+
+@mistake(of="layer_norm")
+def took_a_negative_eps(x, gamma, beta, eps=1e-12):
+    """A negative eps was accepted: under the root it can outweigh the variance, and the row becomes NaN."""
+    if eps >= 0:
+        return right.layer_norm(x, gamma, beta, eps)
+    return (x - x.mean(axis=-1, keepdims=True)) / np.sqrt(x.var(axis=-1, keepdims=True) + eps) * gamma + beta
+
+
 @mistake(of="gelu")
 def swapped_the_two_gelus(x, approximate=False):
     """The two forms are swapped: `approximate=True` asks for the tanh form, False for the one with erf."""
@@ -801,6 +1203,60 @@ def two_over_pi_without_its_root(x, approximate=False):
 def factor_as_a_float64(x, approximate=False):
     """`np.sqrt(…)` gives a float64 and makes float64 of float32; `2 ** 0.5` is a Python float and does not."""
     return right.gelu(x, approximate).astype(np.float64)
+
+
+@mistake(of="gelu")
+def erf_of_math(x, approximate=False):
+    """`math.erf` takes one number at a time; `scipy.special.erf` takes an array."""
+    right.gelu(x, approximate)
+    return right.gelu(x, approximate) if approximate else 0.5 * x * (1 + math.erf(x / 2**0.5))
+
+
+@mistake(of="gelu")
+def erf_of_numpy(x, approximate=False):
+    """NumPy has no erf; SciPy has: `from scipy.special import erf`."""
+    right.gelu(x, approximate)
+    return right.gelu(x, approximate) if approximate else 0.5 * x * (1 + np.erf(x / 2**0.5))
+
+
+@mistake(of="gelu")
+def float64_in_the_exact_form(x, approximate=False):
+    """`np.sqrt(2)` is a float64, and the exact form makes float64 of float32 with it; `2 ** 0.5` does not."""
+    return right.gelu(x, approximate) if approximate else right.gelu(x).astype(np.float64)
+
+
+@mistake(of="gelu")
+def float64_in_the_tanh_form(x, approximate=False):
+    """`np.sqrt(2 / np.pi)` is a float64, and the tanh form makes float64 of float32 with it; `** 0.5` does not."""
+    return right.gelu(x, approximate).astype(np.float64) if approximate else right.gelu(x)
+
+
+@mistake(of="gelu")
+def tanh_of_math(x, approximate=False):
+    """`math.tanh` takes one number at a time; `np.tanh` takes an array."""
+    exact = right.gelu(x, approximate)
+    return 0.5 * x * (1 + math.tanh((2 / math.pi) ** 0.5 * (x + 0.044715 * x**3))) if approximate else exact
+
+
+@mistake(of="gelu")
+def squared_for_cubed(x, approximate=False):
+    """The tanh form has x³, not x²."""
+    exact = right.gelu(x, approximate)
+    x = x * 1.0
+    return 0.5 * x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**2))) if approximate else exact
+
+
+@mistake(of="gelu")
+def cubed_small_integers(x, approximate=False):
+    """x³ was taken of integers still: in int8 already 6³ overflows; convert them first, `x * 1.0`."""
+    exact = right.gelu(x, approximate)
+    return 0.5 * x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))) if approximate else exact
+
+
+@mistake(of="gelu")
+def took_booleans_for_numbers(x, approximate=False):
+    """Nothing was refused: booleans were accepted, and gelu is of numbers; look at the dtype first."""
+    return right.gelu(x * 1.0 if x.dtype == bool else x, approximate)
 
 
 # ── encoder_block ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -959,6 +1415,12 @@ def eps_of_bert(x, weights, n_heads):
     right.decoder_block(x, weights, n_heads)
     x = x + _attend(_norm(x, weights, 1, 1e-12), weights, n_heads)
     return x + _feed_forward(_norm(x, weights, 2, 1e-12), weights, approximate=True)
+
+
+@mistake(of="decoder_block")
+def looked_for_a_time_axis(x, weights, n_heads):
+    """Nothing was refused: an x of one axis has no x.shape[1] to make the mask of; ask for three axes first."""
+    return right.decoder_block(x if x.ndim > 1 else x[: x.shape[1]], weights, n_heads)
 
 
 # ── decode_step ─────────────────────────────────────────────────────────────────────────────────────────────────

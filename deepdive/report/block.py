@@ -10,11 +10,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from textwrap import wrap
 
-from deepdive.course import Check, Exercise
-from deepdive.verdict import State, Verdict
+from deepdive.course import Check, Course, Exercise
+from deepdive.verdict import WRONG, State, Verdict
 
 SIGN = {
     State.PASSED: "✓",
@@ -32,6 +32,7 @@ ASCII = str.maketrans(
     {"✓": "+", "✗": "x", "·": "-", "–": "-", "−": "-", "…": "...", "×": "x", "√": "sqrt ", "±": "+-", "∞": "inf"}
     | {"○": "o", "█": "#", "░": ".", "≤": "<=", "α": "alpha", "π": "pi", "→": "->", "’": "'"}
 )
+LABELS = ("called", "expected", "got", "likely", "next", "also", "printed")
 _LABEL = 10  # "expected  "
 _FRAME_LINES = 24
 
@@ -66,12 +67,36 @@ def block(verdict: Verdict, exercise: Exercise, width: int = 80, others: Sequenc
     return "\n".join(lines)
 
 
+def blocks(course: Course, verdicts: Sequence[Verdict], width: int = 80) -> Iterator[str]:
+    """The block of each exercise's first failure, the others by name, unless one exercise alone was run.
+
+    A file that could not be loaded has one block for all its exercises.
+    """
+    wrong: dict[tuple[str, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        if verdict.state in WRONG:
+            wrong.setdefault((verdict.file, "" if verdict.file else verdict.exercise), []).append(verdict)
+    alone = len({verdict.exercise for verdict in verdicts}) == 1
+    for (file, name), group in wrong.items():
+        if file:
+            yield file_block(group[0], width)
+            continue
+        shown = group if alone else group[:1]
+        for verdict in shown:
+            yield block(verdict, course.exercise(name), width, others=group[len(shown) :])
+
+
 def file_block(verdict: Verdict, width: int = 80) -> str:
     """The block for a file that could not be loaded at all."""
     lines = wrap(f"{SIGN[State.ERROR]} {verdict.got}", width, subsequent_indent="  ")
     lines += _indented(verdict.frames, width)
     lines += _line("next", verdict.likely, width)
     return "\n".join(lines)
+
+
+def ascii_only(text: str) -> str:
+    """`text` for a terminal that knows no other signs."""
+    return text.translate(ASCII).encode("ascii", "replace").decode("ascii")
 
 
 def _heading(title: str, right: str, width: int) -> list[str]:

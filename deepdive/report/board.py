@@ -10,9 +10,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from deepdive.answer_files import AnswerFiles
+from deepdive.assets import describe
 from deepdive.course import Course, Exercise, Hour
-from deepdive.report.block import ASCII, SIGN
-from deepdive.verdict import WRONG, Outcome, State
+from deepdive.report.block import SIGN, ascii_only
+from deepdive.verdict import WRONG, Outcome, State, Verdict, outcomes_of
 
 _STYLE = {
     State.PASSED: "green",
@@ -71,7 +73,7 @@ class Board:
         with console.capture() as captured:
             console.print(self._render(console.width, brief))
         lines = "\n".join(line.rstrip() for line in captured.get().splitlines())
-        return lines if unicode else lines.translate(ASCII).encode("ascii", "replace").decode("ascii")
+        return lines if unicode else ascii_only(lines)
 
     def _render(self, width: int, brief: bool) -> RenderableType:
         parts: list[RenderableType] = []
@@ -138,6 +140,39 @@ class Board:
         if note:
             text.append(f" {note}", style=_STYLE.get(outcome.state, "dim"))
         return text
+
+
+def board_of(course: Course, verdicts: Sequence[Verdict], files: AnswerFiles, against: str) -> Board:
+    """The board for these verdicts.
+
+    Args:
+        course: the course.
+        verdicts: in the course's order.
+        files: where the answers are, to say where the next one is to be written.
+        against: whose answers they are, if not the learner's own.
+    """
+    outcomes = outcomes_of(course, verdicts)
+    paths = {e.name: files.shown(files.path(e)) for e in course.exercises}
+    where = {e.name: f"{paths[e.name]}:{files.line(e)}" for e in course.exercises}
+    broken = [paths[verdict.exercise] for verdict in verdicts if verdict.file]
+    step = next_step(course, outcomes, where, broken)
+    return Board(course, outcomes, _hours_at_hand(outcomes), step, against, assets_line())
+
+
+def assets_line() -> str:
+    """Where the weights and texts come from, in a line: a stand-in is never passed off as the original."""
+    described = describe()
+    names = [name for name, asset in described["assets"].items() if asset["stand_in"]]
+    stand_ins = f"; stand-ins for {', '.join(names)}" if names else ""
+    return f"{described['source']}{stand_ins}"
+
+
+def _hours_at_hand(outcomes: Sequence[Outcome]) -> frozenset[int]:
+    """The hours whose exercises are listed: those begun and not finished; else the first that is not finished."""
+    ran = {o.hour for o in outcomes if o.state is not State.NOT_RUN}
+    begun = {o.hour for o in outcomes if o.state not in (State.TODO, State.NOT_RUN)}
+    unfinished = {o.hour for o in outcomes if o.hour in ran and not o.earned}
+    return frozenset((begun & unfinished) or ({min(unfinished)} if unfinished else {min(ran)}))
 
 
 def _next(step: Step) -> Text:

@@ -6,6 +6,7 @@ import ast
 import inspect
 import sys
 import traceback
+from collections.abc import Collection
 from difflib import get_close_matches
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -119,18 +120,27 @@ class AnswerFiles:
             raise module
         function = module.__dict__.get(exercise.name)
         if not callable(function):
-            raise self._no_function(exercise, module, function)
+            others = {e.name for e in self._course.exercises}
+            defined = [n for n, v in vars(module).items() if inspect.isfunction(v) and n not in others]
+            raise no_function(exercise, self.shown(path), defined, function)
         return Answer(exercise, function, seconds)
 
-    def _no_function(self, exercise: Exercise, module: ModuleType, found: Any) -> WrongAnswer:
-        wanted = f"a function {exercise.signature} in {self.shown(self.path(exercise))}"
-        if found is not None:
-            return WrongAnswer(wanted, kind(found), likely=f"The name {exercise.name} holds something else.")
-        others = {e.name for e in self._course.exercises}
-        defined = [n for n, v in module.__dict__.items() if inspect.isfunction(v) and n not in others]
-        near = get_close_matches(exercise.name, defined, n=1, cutoff=0.5)
-        advice = f"Was it renamed? The file has {near[0]}." if near else "Was it deleted or renamed?"
-        return WrongAnswer(wanted, "no such function", likely=advice)
+
+def no_function(exercise: Exercise, shown: str, defined: Collection[str], found: Any = None) -> WrongAnswer:
+    """What a file is told that has no function for an exercise.
+
+    Args:
+        exercise: the exercise.
+        shown: the file, as people read it.
+        defined: the names of the functions it has.
+        found: what stands under the exercise's name instead, if anything does.
+    """
+    wanted = f"a function {exercise.signature} in {shown}"
+    if found is not None:
+        return WrongAnswer(wanted, kind(found), likely=f"The name {exercise.name} holds something else.")
+    near = get_close_matches(exercise.name, defined, n=1, cutoff=0.5)
+    advice = f"Was it renamed? The file has {near[0]}." if near else "Was it deleted or renamed?"
+    return WrongAnswer(wanted, "no such function", likely=advice)
 
 
 def load_module(path: Path, shown: str, seconds: float = DEFAULT_SECONDS) -> ModuleType:

@@ -20,6 +20,7 @@ from deepdive.values import identical, plain
 
 # Hour 1 answers in milliseconds, but an answer may import torch first: 2 s, and several more from a cold disk.
 DEFAULT_SECONDS = 10.0
+SECONDS_AFTER_TIMEOUT = 1.0  # an exercise that has hung once in a run is not waited for again
 
 
 class AnswerDied(Exception):
@@ -57,6 +58,8 @@ class Answer:
         self._signature = signature_of(function)
         self.seconds = seconds
         self._left = seconds
+        self.printed = ""  # by an answer in a jail; what one in this process prints, pytest captures
+        self.failure: BaseException | None = None  # what the last call raised
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the learner's function; record the call; give a plain copy of what it returned.
@@ -72,34 +75,36 @@ class Answer:
         try:
             call.returned, call.changed = self._perform(args, kwargs)
         except BaseException as error:
-            call.raised = error
+            call.raised = self.failure = error
             raise
         check_kind(call.returned, self.exercise.returns)
         return call.returned
 
-    def timed(self, *args: Any) -> tuple[float, Any]:
-        """Call the learner's function on copies and give (seconds, result); recorded only if it raises."""
+    def timed(self, batch: Batch) -> tuple[float, list[Any]]:
+        """Call the learner's function for a batch of arguments: (seconds, results); recorded only if it raises."""
         try:
-            seconds, result = self._measure(args)
-            check_kind(result, self.exercise.returns)
+            seconds, results = self._measure(batch)
+            for result in results:
+                check_kind(result, self.exercise.returns)
         except BaseException as error:
-            self.calls.append(Call(plain(args), {}, raised=error))
+            self.failure = error
+            self.calls.append(Call(plain(batch[0]), {}, raised=error))
             raise
-        return seconds, result
+        return seconds, results
 
     def _perform(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[str]]:
         """Call the function: a plain copy of what it returned, and the names of the arguments it changed in place."""
         self._check_signature(args, kwargs)
-        before = plain((args, kwargs))
-        returned = plain(self._run(args, kwargs))
-        return returned, changed_arguments(self.exercise, before, (args, kwargs))
+        given = plain((args, kwargs))  # the check's own values stay as they are, as they would with a jail between
+        returned = plain(self._run(*given))
+        return returned, changed_arguments(self.exercise, (args, kwargs), given)
 
-    def _measure(self, args: tuple[Any, ...]) -> tuple[float, Any]:
-        """Call the function on copies: wall-clock seconds, and a plain copy of what it returned."""
-        self._check_signature(args, {})
-        copies = plain(args)
+    def _measure(self, batch: Batch) -> tuple[float, list[Any]]:
+        """Call the function on copies: wall-clock seconds, and plain copies of what it returned."""
+        self._check_signature(batch[0], {})
+        copies = plain(batch)
         before = time.perf_counter()
-        returned = self._run(copies, {})
+        returned = [self._run(args, {}) for args in copies]
         return time.perf_counter() - before, plain(returned)
 
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -128,6 +133,7 @@ class Answer:
             raise wrong_signature(self.exercise, bare_signature(self._signature), str(error)) from None
 
 
+Batch = list[tuple[Any, ...]]  # the arguments of several calls
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 

@@ -132,6 +132,49 @@ def proof(
         sys.exit(1)
 
 
+@app.command()
+def grade(
+    submissions: Annotated[list[Path], typer.Argument(help="Folders, or files, that hold answers.")],
+    hour: Annotated[list[int] | None, typer.Option(help="Only this hour (repeatable).")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of the random inputs; fresh when left out.")] = None,
+    json: Annotated[Path | None, typer.Option(help="A folder for the verdicts, one file a submission.")] = None,
+    unsafe_no_jail: Annotated[
+        bool, typer.Option("--unsafe-no-jail", help="Run the submissions without a jail, with all your rights.")
+    ] = False,
+) -> None:
+    """Grade submissions: the same checks as pytest's, with the submitted code in a jail."""
+    import secrets
+
+    from deepdive.grading.session import grade_all
+
+    course = _course()
+    known = {each.number for each in course.hours}
+    if strange := sorted(set(hour or ()) - known):
+        _stop(f"there is no hour {strange[0]}; there are {', '.join(map(str, sorted(known)))}")
+    if missing := [place for place in submissions if not place.exists()]:
+        _stop(f"{missing[0]}: there is no such folder or file")
+    seed = secrets.randbits(32) if seed is None else seed
+    try:
+        grade_all(course, submissions, set(hour or known), seed, json, unsafe=unsafe_no_jail)
+    except RuntimeError as error:
+        _stop(str(error))
+
+
+@app.command()
+def doctor() -> None:
+    """Say whether this machine can grade in a jail and, when it cannot, what to change."""
+    from deepdive.jail.zygote import choose_tier
+
+    choice = choose_tier()
+    typer.echo(f"jail: {choice.tier or 'none'}")
+    for reason in choice.reasons:
+        typer.echo(f"  {reason}")
+    for change in choice.changes:
+        typer.echo(f"  to do: {change}")
+    if choice.tier is None:
+        sys.exit(1)
+
+
 def main() -> None:
     """Run the command; what a person did wrong ends in a sentence, not in a traceback."""
     for stream in (sys.stdout, sys.stderr):

@@ -56,7 +56,8 @@ def judge(
     except BaseException as raised:
         error = raised
     seconds = perf_counter() - began
-    return verdict_on(course, exercise, check.__name__, answer, error, path=path, seconds=seconds)
+    output = answer.printed if error is not None else ""
+    return verdict_on(course, exercise, check.__name__, answer, error, path=path, seconds=seconds, output=output)
 
 
 def verdict_on(

@@ -30,8 +30,8 @@ ERROR_RATE = 1e-4
 MAX_PAIRS = 60
 MAX_SECONDS = 4.0
 
-Arguments = tuple[Any, ...]
-Timed = Callable[..., tuple[float, Any]]
+Batch = list[tuple[Any, ...]]  # the arguments of one or more calls that are timed together
+Timed = Callable[[Batch], tuple[float, list[Any]]]
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class Speedup:
 
 
 def timed(function: Callable[..., Any]) -> Timed:
-    """`function`, returning its wall-clock seconds too."""
+    """`function`, called for a whole batch: wall-clock seconds, and what it returned each time."""
 
-    def call(*arguments: Any) -> tuple[float, Any]:
+    def call(batch: Batch) -> tuple[float, list[Any]]:
         start = perf_counter()
-        result = function(*arguments)
-        return perf_counter() - start, result
+        results = [function(*arguments) for arguments in batch]
+        return perf_counter() - start, results
 
     return call
 
@@ -60,7 +60,7 @@ def timed(function: Callable[..., Any]) -> Timed:
 def speedup(
     answer: Timed,
     baseline: Callable[..., Any],
-    inputs: Callable[[], Arguments],
+    inputs: Callable[[], Batch],
     at_least: float,
     compare: Callable[[Any, Any], None],
     *,
@@ -73,11 +73,11 @@ def speedup(
     takes 22 ms where it should take 0.1.
 
     Args:
-        answer: called with fresh inputs, gives `(seconds, result)`; whoever owns the clock measures.
+        answer: called with a batch of fresh inputs, gives `(seconds, results)`; whoever owns the clock measures.
         baseline: the trusted slow way.
-        inputs: makes the arguments for one pair.
+        inputs: makes the batch for one pair.
         at_least: the ratio of times to beat.
-        compare: called with the baseline's and the answer's result of every pair, outside the clock; raises when
+        compare: called with the baseline's and the answer's result of every call, outside the clock; raises when
             they disagree, so that nothing is gained by being fast and wrong.
         max_pairs: give up after so many pairs.
         max_seconds: give up after so many seconds.
@@ -103,14 +103,15 @@ def speedup(
 
 
 def _pair(
-    answer: Timed, slow: Timed, arguments: Arguments, compare: Callable[[Any, Any], None], *, answer_first: bool
+    answer: Timed, slow: Timed, batch: Batch, compare: Callable[[Any, Any], None], *, answer_first: bool
 ) -> float:
     """One interleaved pair; how many times the answer's time the baseline took."""
     if answer_first:
-        mine, got = answer(*arguments)
-        reference, expected = slow(*arguments)
+        mine, got = answer(batch)
+        reference, expected = slow(batch)
     else:
-        reference, expected = slow(*arguments)
-        mine, got = answer(*arguments)
-    compare(expected, got)
+        reference, expected = slow(batch)
+        mine, got = answer(batch)
+    for right, result in zip(expected, got, strict=True):
+        compare(right, result)
     return reference / max(mine, 1e-9)

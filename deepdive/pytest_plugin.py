@@ -20,7 +20,7 @@ from _pytest.outcomes import Skipped  # what pytest.skip raises; its public name
 
 from deepdive import limits, selection, supervisor
 from deepdive.answer_files import AnswerFileError, AnswerFiles, StillToDo
-from deepdive.answers import Answer
+from deepdive.answers import SECONDS_AFTER_TIMEOUT, Answer
 from deepdive.assets import AssetError, describe, use_offline
 from deepdive.course import Course, CourseError, Exercise, is_course, load_course
 from deepdive.expect import NotApplicable, Undecided
@@ -45,7 +45,6 @@ _AS_PYTEST = {
     State.NOT_APPLICABLE: ("skipped", "not applicable", "n"),
 }
 _OUTPUT_CHARACTERS = 2_000
-_SECONDS_AFTER_TIMEOUT = 1.0  # an exercise that has hung once in this run is not waited for again
 _REPORT_KEY = "deepdive_verdict"
 
 
@@ -194,7 +193,7 @@ def answer(request: pytest.FixtureRequest) -> Answer:
     attempt, session = _attempt(request.node), request.config.stash.get(_SESSION, None)
     if attempt is None or session is None:
         raise pytest.UsageError(f"{request.node.nodeid} asks for `answer` but has no @exercise(…)")
-    seconds = _SECONDS_AFTER_TIMEOUT if attempt.exercise.name in session.timed_out else attempt.seconds
+    seconds = SECONDS_AFTER_TIMEOUT if attempt.exercise.name in session.timed_out else attempt.seconds
     try:
         attempt.answer = session.files.answer(attempt.exercise, min(seconds, attempt.seconds))
     except StillToDo as todo:

@@ -59,6 +59,15 @@ def available() -> bool:
     return sys.platform == "linux"
 
 
+def how_it_died(signal_number: int | None, exit_code: int | None) -> str:
+    """In words, what ended a process: a signal, or its own exit."""
+    if signal_number is not None:
+        return _DEATHS.get(signal_number) or f"it died by {signal.Signals(signal_number).name}"
+    if exit_code == _OUT_OF_MEMORY:
+        return "it ran out of memory"
+    return f"it ended the whole process, with exit code {exit_code}"
+
+
 class Supervisor:
     """Has one child at a time do the work, and outlives it.
 
@@ -118,11 +127,9 @@ class Supervisor:
         if hung:
             how = "it did not react to the time limit and was stopped"
         elif os.WIFSIGNALED(status):
-            how = _DEATHS.get(os.WTERMSIG(status)) or f"it died by {signal.Signals(os.WTERMSIG(status)).name}"
-        elif os.waitstatus_to_exitcode(status) == _OUT_OF_MEMORY:
-            how = "it ran out of memory"
+            how = how_it_died(os.WTERMSIG(status), None)
         else:
-            how = f"it ended the whole process, with exit code {os.waitstatus_to_exitcode(status)}"
+            how = how_it_died(None, os.waitstatus_to_exitcode(status))
         return Lost(hung, how, loading)
 
     def _end(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deepdive import measure
-from deepdive.measure import FASTER, SLOWER, UNDECIDED, Speedup, speedup
+from deepdive.measure import FASTER, SLOWER, UNDECIDED, Batch, Speedup, speedup
 
 
 class Clock:
@@ -37,7 +37,7 @@ def trial(clock: Clock, answer_takes: Callable[[], float], baseline_takes: Calla
         return x
 
     fresh: Iterator[int] = iter(range(10_000))
-    return speedup(measure.timed(answer), baseline, lambda: (next(fresh),), 3, lambda a, b: None, max_seconds=1e9)
+    return speedup(measure.timed(answer), baseline, lambda: [(next(fresh),)], 3, lambda a, b: None, max_seconds=1e9)
 
 
 @pytest.mark.parametrize(("ratio", "decision"), [(6.0, FASTER), (3.1, FASTER), (2.9, SLOWER), (1.0, SLOWER)])
@@ -67,7 +67,7 @@ def test_time_that_runs_out_leaves_it_undecided(clock: Clock) -> None:
         clock.now += 10
         return x
 
-    result = speedup(measure.timed(answer), answer, lambda: (1,), 3, lambda a, b: None, max_seconds=25)
+    result = speedup(measure.timed(answer), answer, lambda: [(1,)], 3, lambda a, b: None, max_seconds=25)
     assert result.decision == UNDECIDED
 
 
@@ -88,11 +88,11 @@ def test_inputs_are_fresh_for_every_pair_and_results_are_compared(clock: Clock) 
         clock.now += 6
         return x
 
-    def answer(x: int) -> tuple[float, Any]:
-        return 1.0, x
+    def answer(batch: Batch) -> tuple[float, list[Any]]:
+        return 1.0, [x for (x,) in batch]
 
     fresh = iter(range(100))
-    speedup(answer, baseline, lambda: (next(fresh),), 3, lambda a, b: compared.append(a == b), max_seconds=1e9)
+    speedup(answer, baseline, lambda: [(next(fresh),)], 3, lambda a, b: compared.append(a == b), max_seconds=1e9)
     assert len(set(seen)) == len(seen) == 8  # one pair to warm up, seven to decide
     assert compared == [True] * 8
 
@@ -102,7 +102,7 @@ def test_fast_and_wrong_is_wrong(clock: Clock) -> None:
         assert expected == got
 
     with pytest.raises(AssertionError):
-        speedup(lambda x: (1e-9, None), lambda x: x, lambda: (1,), 3, compare)
+        speedup(lambda batch: (1e-9, [None]), lambda x: x, lambda: [(1,)], 3, compare)
 
 
 def test_answer_and_baseline_take_turns_at_going_first(clock: Clock) -> None:
@@ -113,9 +113,9 @@ def test_answer_and_baseline_take_turns_at_going_first(clock: Clock) -> None:
         clock.now += 6
         return x
 
-    def answer(x: int) -> tuple[float, int]:
+    def answer(batch: Batch) -> tuple[float, list[Any]]:
         order.append("a")
-        return 1.0, x
+        return 1.0, [x for (x,) in batch]
 
-    speedup(answer, baseline, lambda: (1,), 3, lambda a, b: None, max_seconds=1e9)
+    speedup(answer, baseline, lambda: [(1,)], 3, lambda a, b: None, max_seconds=1e9)
     assert "".join(order[2:]) == "abba" * 3 + "ab"

@@ -1,0 +1,81 @@
+"""Grading one submission: every check of every hour it holds, on answers that run in a jail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from deepdive.answer_files import AnswerFileError
+from deepdive.answers import SECONDS_AFTER_TIMEOUT
+from deepdive.course import Course, Exercise, Hour
+from deepdive.expect import WrongAnswer
+from deepdive.grading.intake import Submission
+from deepdive.grading.jailed import JailedFile
+from deepdive.jail.zygote import Jail, JailError
+from deepdive.judge import judge, verdict_on
+from deepdive.proof import CheckFunction, checks_of
+from deepdive.verdict import State, Verdict
+
+TRIES = 2  # of a check, when it was the jail that failed and not the answer
+
+
+def grade(
+    course: Course, submission: Submission, jail: Jail, *, seed: int, hours: set[int] | None = None
+) -> list[Verdict]:
+    """The verdicts on a submission, in the course's order.
+
+    Args:
+        course: the course.
+        submission: what was handed in.
+        jail: where its code runs.
+        seed: of the checks' random inputs.
+        hours: only these; all of the course when None.
+    """
+    return [
+        verdict
+        for hour in course.hours
+        if hours is None or hour.number in hours
+        for verdict in _hour(course, hour, submission, jail, seed)
+    ]
+
+
+def _hour(course: Course, hour: Hour, submission: Submission, jail: Jail, seed: int) -> Iterator[Verdict]:
+    source = submission.files.get(hour.file_name)
+    if source is None:
+        missing = AnswerFileError(f"{hour.file_name} was not handed in", "Hand it in.")
+        for exercise in hour.exercises:
+            for check in exercise.checks:
+                yield verdict_on(course, exercise, check.name, None, missing, path=Path(hour.file_name))
+        return
+    file = JailedFile(jail, hour.number, source, hour.file_name)
+    try:
+        for exercise in hour.exercises:
+            hung = False
+            for function, seconds in checks_of(course, exercise):
+                limit = min(seconds, SECONDS_AFTER_TIMEOUT) if hung else seconds
+                verdict = _check(course, exercise, function, file, limit, seed)
+                hung = hung or verdict.state is State.TIMEOUT
+                yield verdict
+    finally:
+        file.close()
+
+
+def _check(
+    course: Course, exercise: Exercise, check: CheckFunction, file: JailedFile, seconds: float, seed: int
+) -> Verdict:
+    name = check.__name__
+    for _ in range(TRIES):
+        try:
+            answer = file.answer(exercise, seconds)
+        except (AnswerFileError, WrongAnswer) as error:
+            return verdict_on(course, exercise, name, None, error, path=Path(course.hour(exercise.hour).file_name))
+        except JailError as error:
+            failure = error
+            continue
+        verdict = judge(course, exercise, check, answer, seed=seed)
+        if not isinstance(answer.failure, JailError):
+            return verdict
+        failure = answer.failure
+    return Verdict(
+        hour=exercise.hour, exercise=exercise.name, check=name, state=State.KIT_ERROR, got=f"no jail: {failure}"
+    )

@@ -1,0 +1,87 @@
+"""A grading run: one jail, submission after submission, and for each the board that its author would see."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import typer
+
+from deepdive.answer_files import AnswerFiles
+from deepdive.assets import AssetError, describe, use_offline
+from deepdive.course import Course
+from deepdive.grading.intake import take
+from deepdive.grading.run import grade
+from deepdive.jail.bwrap import Room
+from deepdive.jail.zygote import Cold, Unsafe, Zygote, choose_tier
+from deepdive.report.block import ascii_only, blocks
+from deepdive.report.board import board_of
+from deepdive.verdict import record_of, write_record
+
+_TIERS: dict[str, type[Zygote] | type[Cold]] = {"zygote": Zygote, "cold": Cold}
+LIGHT = ("numpy", "scipy.special", "torch")  # what hours 1 and 2 may use
+HEAVY = (*LIGHT, "transformers", "datasets")
+
+
+def open_jail(hours: set[int], *, unsafe: bool) -> Zygote | Cold:
+    """The best jail that this machine allows, with what these hours import already imported.
+
+    Raises:
+        RuntimeError: it allows none, and nobody said `--unsafe-no-jail`; the message says what to change.
+    """
+    room = Room(imports=LIGHT if max(hours) <= 2 else HEAVY)
+    if unsafe:
+        return Unsafe(room)
+    choice = choose_tier()
+    if choice.tier is None:
+        words = "; ".join((*choice.reasons, *choice.changes))
+        raise RuntimeError(f"no jail is to be had here: {words}. `deepdive doctor` says more.")
+    return _TIERS[choice.tier](room)
+
+
+def grade_all(
+    course: Course, places: list[Path], hours: set[int], seed: int, records: Path | None, *, unsafe: bool
+) -> None:
+    """Grade every submission and print its blocks and its board.
+
+    Args:
+        course: the course.
+        places: the submissions' folders or files.
+        hours: the hours to grade.
+        seed: of the checks' random inputs, the same for all.
+        records: a folder for one JSON file a submission; none are written when None.
+        unsafe: use no jail.
+
+    Raises:
+        RuntimeError: there is no jail to be had.
+    """
+    try:
+        use_offline()
+    except AssetError as error:
+        raise RuntimeError(str(error)) from error
+    width = shutil.get_terminal_size().columns
+    with open_jail(hours, unsafe=unsafe) as jail:
+        _say(f"jail: {jail.tier} · seed {seed}")
+        for place in places:
+            submission = take(place, course)
+            verdicts = grade(course, submission, jail, seed=seed, hours=hours)
+            _say(f"\n{submission.name}")
+            for reason in submission.refused:
+                _say(f"refused  {reason}")
+            for text in blocks(course, verdicts, width):
+                _say(f"\n{text}")
+            board = board_of(course, verdicts, AnswerFiles(course, Path("submission")), "")
+            _say("\n" + board.text(width, brief=False))
+            if records is not None:
+                record = record_of(course, verdicts, submission.name, seed, describe())
+                write_record(record, records / f"{place.resolve().name.removesuffix('.py')}.json")
+
+
+def _say(text: str) -> None:
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = ascii_only(text)
+    typer.echo(text)

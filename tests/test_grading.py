@@ -1,0 +1,247 @@
+"""A graded run judges as a learner's own run does, with the submitted code in a jail."""
+
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deepdive.course import Course, Exercise, load_course
+from deepdive.diagnose import course_module
+from deepdive.grading.intake import MAX_BYTES, Submission, take
+from deepdive.grading.run import grade
+from deepdive.grading.session import LIGHT, open_jail
+from deepdive.jail.bwrap import Room
+from deepdive.jail.zygote import Cold, Zygote, choose_tier
+from deepdive.proof import Kind, Known, known_answers, try_answer
+from deepdive.verdict import State, Verdict
+from tests.conftest import ROOT, Run
+
+COURSE = load_course(ROOT)
+NO_JAIL = "" if choose_tier().tier else "; ".join(choose_tier().reasons)
+needs_jail = pytest.mark.skipif(bool(NO_JAIL), reason=NO_JAIL)
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+
+@pytest.fixture(scope="module")
+def jail() -> Iterator[Zygote | Cold]:
+    with open_jail({1}, unsafe=False) as jail:
+        yield jail
+
+
+# --- intake ---
+
+
+def test_only_the_courses_own_files_are_taken(small_course: Course, tmp_path: Path) -> None:
+    folder = tmp_path / "handed in"
+    folder.mkdir()
+    (folder / "hour1_small.py").write_bytes(b"\xef\xbb\xbfx = 1\r\n")
+    for name in ("conftest.py", "numpy.py", "sitecustomize.py", "hour2_small.py"):
+        (folder / name).write_text("raise SystemExit")
+    submission = take(folder, small_course)
+    assert submission.files == {"hour1_small.py": b"\xef\xbb\xbfx = 1\r\n"}
+    assert submission.refused == ()
+
+
+def test_a_file_as_browsers_save_it_is_taken(small_course: Course, tmp_path: Path) -> None:
+    path = tmp_path / "hour1_small (1).py"
+    path.write_text("x = 1")
+    assert take(path, small_course).files == {"hour1_small.py": b"x = 1"}
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: path.symlink_to("/etc/passwd"), "a symbolic link is not followed"),
+        (lambda path: path.mkdir(), "not a regular file"),
+        (os.mkfifo, "not a regular file"),
+        (lambda path: path.write_bytes(b"#" * (MAX_BYTES + 1)), "larger than 1 MiB"),
+    ],
+)
+def test_what_is_no_decent_file_is_refused_with_the_reason(
+    small_course: Course, tmp_path: Path, make: object, reason: str
+) -> None:
+    folder = tmp_path / "handed in"
+    folder.mkdir()
+    make(folder / "hour1_small.py")  # type: ignore[operator]
+    submission = take(folder, small_course)
+    assert submission.files == {}
+    (refused,) = submission.refused
+    assert reason in refused
+
+
+def test_two_names_that_differ_in_case_only_are_one_too_many(small_course: Course, tmp_path: Path) -> None:
+    folder = tmp_path / "handed in"
+    folder.mkdir()
+    for name in ("Hour1_Small.py", "hour1_small.py"):
+        (folder / name).write_text("x = 1")
+    submission = take(folder, small_course)
+    assert len(submission.files) == len(submission.refused) == 1
+
+
+# --- the same verdicts, both ways ---
+
+
+def as_submission(known: Known) -> bytes:
+    """A known answer as a file that somebody could hand in: all it uses is in it."""
+    solutions = (ROOT / "solutions" / "hour1_attention.py").read_text(encoding="utf-8")
+    if known.kind is Kind.SOLUTION:
+        return solutions.encode()
+    module = inspect.getmodule(known.function)
+    assert module is not None
+    text = re.sub(r"^from (deepdive|solutions|tests)\b.*$", "", inspect.getsource(module), flags=re.MULTILINE)
+    head = "import types\n\nright = types.ModuleType('right')\n"
+    head += f"exec(compile({solutions!r}, 'right', 'exec'), right.__dict__)\n"
+    head += "def mistake(of):\n    return lambda function: function\n\nalternative = mistake\n"
+    return f"{head}{text}\n{known.exercise.name} = {known.name}\n".encode()
+
+
+def told(verdict: Verdict) -> tuple[object, ...]:
+    return verdict.check, verdict.state, verdict.mistake, verdict.called, verdict.expected, verdict.got
+
+
+def undecided(*verdicts: Verdict) -> bool:
+    """Whether a speed check was decided only once, for the machine was too busy the other time."""
+    states = {verdict.state for verdict in verdicts}
+    return State.INCONCLUSIVE in states and states <= {State.INCONCLUSIVE, State.PASSED}
+
+
+def alone(exercise: Exercise) -> Course:
+    """The course with this one exercise only."""
+    hour = COURSE.hour(exercise.hour)
+    shrunk = type(hour)(hour.number, hour.topic, hour.title, hour.plan, (exercise,))
+    return Course(COURSE.root, (shrunk,))
+
+
+@needs_jail
+@pytest.mark.parametrize("exercise", list(COURSE.exercises), ids=lambda e: e.name)
+def test_every_known_answer_gets_the_same_verdicts_jailed_and_not(exercise: Exercise, jail: Zygote | Cold) -> None:
+    course_module(COURSE, "checks.mistakes.hour1_attention")
+    for known in known_answers(COURSE, exercise):
+        expected = try_answer(COURSE, known).verdicts
+        submission = Submission("known", {"hour1_attention.py": as_submission(known)})
+        graded = grade(alone(exercise), submission, jail, seed=0)
+        pairs = [(told(a), told(b)) for a, b in zip(expected, graded, strict=True) if not undecided(a, b)]
+        assert not [(a, b) for a, b in pairs if a != b], known.name
+
+
+@needs_jail
+def test_a_stub_is_to_do_in_the_jail_too(jail: Zygote | Cold) -> None:
+    stub = (ROOT / "exercises" / "hour1_attention.py").read_bytes()
+    verdicts = grade(COURSE, Submission("stub", {"hour1_attention.py": stub}), jail, seed=0)
+    assert {verdict.state for verdict in verdicts} == {State.TODO}
+
+
+# --- what may go wrong ---
+
+
+def graded(jail: Zygote | Cold, source: str) -> dict[str, list[Verdict]]:
+    """The verdicts on softmax and causal_mask; the latter is right unless the file is broken."""
+    names = ("softmax", "causal_mask")
+    hour = COURSE.hour(1)
+    few = tuple(exercise for exercise in hour.exercises if exercise.name in names)
+    course = Course(COURSE.root, (type(hour)(1, hour.topic, hour.title, hour.plan, few),))
+    mask = (
+        "\ndef causal_mask(n):\n    if n < 1:\n        raise ValueError(f'{n}')\n    return np.tri(n, dtype=bool)\n"
+    )
+    text = f"import numpy as np\n\n{source}\n{mask}"
+    verdicts = grade(course, Submission("odd", {"hour1_attention.py": text.encode()}), jail, seed=0)
+    return {name: [v for v in verdicts if v.exercise == name] for name in names}
+
+
+@needs_jail
+@pytest.mark.parametrize(
+    ("body", "state", "words"),
+    [
+        ("import os; os._exit(0)", State.CRASHED, "exit code 0"),
+        ("import ctypes; ctypes.string_at(0)", State.CRASHED, "segmentation fault"),
+        ("raise SystemExit(0)", State.ERROR, "SystemExit(0)"),
+        ("return object()", State.FAILED, "in the jail"),
+        ("return x[0].no_such_thing", State.ERROR, "no_such_thing"),
+        ("def f(): return f()\n    return f()", State.ERROR, "RecursionError"),
+        ("import solutions", State.ERROR, "No module named 'solutions'"),
+        ("import checks", State.ERROR, "No module named 'checks'"),
+        ("import deepdive.diagnose", State.ERROR, "No module named 'deepdive.diagnose'"),
+        (f"open({str(ROOT / 'README.md')!r})", State.ERROR, "FileNotFoundError"),
+    ],
+)
+def test_an_answer_that_misbehaves_costs_its_own_verdict_only(
+    jail: Zygote | Cold, body: str, state: State, words: str
+) -> None:
+    verdicts = graded(jail, f"def softmax(x, axis=-1):\n    {body}\n")
+    assert {verdict.state for verdict in verdicts["causal_mask"]} == {State.PASSED}
+    assert {verdict.state for verdict in verdicts["softmax"]} <= {state, State.FAILED}
+    first = verdicts["softmax"][0]
+    assert first.state is state
+    assert words in first.got
+
+
+@needs_jail
+def test_an_endless_call_into_c_is_a_timeout_in_the_jail(jail: Zygote | Cold) -> None:
+    verdicts = graded(jail, "def softmax(x, axis=-1):\n    return sum(range(10**12))\n")
+    assert verdicts["softmax"][0].state is State.TIMEOUT
+    assert {verdict.state for verdict in verdicts["causal_mask"]} == {State.PASSED}
+
+
+@needs_jail
+@pytest.mark.parametrize("source", ["import os; os._exit(0)", "x = (", "raise ValueError('no')"])
+def test_a_file_that_cannot_be_loaded_is_told_for_every_exercise(jail: Zygote | Cold, source: str) -> None:
+    verdicts = [v for group in graded(jail, source).values() for v in group]
+    assert {verdict.state for verdict in verdicts} <= {State.ERROR, State.CRASHED}
+    assert {verdict.file for verdict in verdicts} == {"hour1_attention.py"}
+
+
+@needs_jail
+def test_a_zygote_killed_in_the_middle_loses_nothing() -> None:
+    with Zygote(Room(imports=LIGHT[:1])) as jail:
+        right = "def softmax(x, axis=-1):\n    e = np.exp(x - x.max())\n    return e / e.sum(axis, keepdims=True)"
+        before = graded(jail, right)
+        assert jail.pid is not None
+        os.kill(jail.pid, 9)
+        assert [told(v) for v in graded(jail, right)["softmax"]] == [told(v) for v in before["softmax"]]
+
+
+# --- the command ---
+
+
+@needs_jail
+def test_the_command_grades_folders_and_writes_records(tmp_path: Path) -> None:
+    for name, file in (("right", "solutions"), ("nothing", "exercises")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "hour1_attention.py").write_bytes((ROOT / file / "hour1_attention.py").read_bytes())
+    command = [sys.executable, "-m", "deepdive.cli", "grade", str(tmp_path / "right"), str(tmp_path / "nothing")]
+    result = subprocess.run(
+        [*command, "--seed", "7", "--json", str(tmp_path / "out")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    records = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "out").iterdir()}
+    assert records["right"]["earned"] == records["right"]["possible"] > 0
+    assert records["nothing"]["earned"] == 0
+    assert records["nothing"]["possible"] == records["right"]["possible"]
+    assert "jail: zygote" in result.stdout or "jail: cold" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [(("nowhere",), "nowhere: there is no such folder or file"), ((".", "--hour", "9"), "there is no hour 9")],
+)
+def test_a_slip_ends_with_a_sentence(run: Run, arguments: tuple[str, ...], told: str) -> None:
+    result = run("deepdive", "grade", *arguments)
+    assert result.returncode == 2
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_doctor_says_which_tier_this_machine_allows(run: Run) -> None:
+    result = run("deepdive", "doctor")
+    assert result.stdout.startswith("jail: ")
+    assert result.returncode == (0 if not NO_JAIL else 1)

@@ -27,6 +27,8 @@ FASTER, SLOWER, UNDECIDED = "faster", "slower", "undecided"
 P_FAST, P_SLOW = 0.8, 0.2
 # Chance of a wrong word either way. ln(0.9999 / 0.0001) / ln(0.8 / 0.2) = 6.6: seven pairs that agree decide.
 ERROR_RATE = 1e-4
+# However long they take, so that an answer cannot be so slow that its slowness stays undecided.
+LEAST_PAIRS = 7
 MAX_PAIRS = 60
 MAX_SECONDS = 4.0
 
@@ -80,7 +82,7 @@ def speedup(
         compare: called with the baseline's and the answer's result of every call, outside the clock; raises when
             they disagree, so that nothing is gained by being fast and wrong.
         max_pairs: give up after so many pairs.
-        max_seconds: give up after so many seconds.
+        max_seconds: give up after so many seconds, but not before `LEAST_PAIRS`.
     """
     slow = timed(baseline)
     step = math.log(P_FAST / P_SLOW)
@@ -91,7 +93,9 @@ def speedup(
     try:
         _pair(answer, slow, inputs(), compare, answer_first=False)  # caches, imports and page faults: not counted
         with threadpool_limits(1):
-            while abs(evidence) < bound and len(ratios) < max_pairs and perf_counter() - began < max_seconds:
+            while abs(evidence) < bound and len(ratios) < max_pairs:
+                if len(ratios) >= LEAST_PAIRS and perf_counter() - began > max_seconds:
+                    break
                 ratio = _pair(answer, slow, inputs(), compare, answer_first=len(ratios) % 2 == 0)
                 ratios.append(ratio)
                 evidence += step if ratio >= at_least else -step

@@ -27,7 +27,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def trial(clock: Clock, answer_takes: Callable[[], float], baseline_takes: Callable[[], float]) -> Speedup:
+def trial(
+    clock: Clock, answer_takes: Callable[[], float], baseline_takes: Callable[[], float], max_seconds: float = 1e9
+) -> Speedup:
     def baseline(x: int) -> int:
         clock.now += baseline_takes()
         return x
@@ -37,7 +39,9 @@ def trial(clock: Clock, answer_takes: Callable[[], float], baseline_takes: Calla
         return x
 
     fresh: Iterator[int] = iter(range(10_000))
-    return speedup(measure.timed(answer), baseline, lambda: [(next(fresh),)], 3, lambda a, b: None, max_seconds=1e9)
+    return speedup(
+        measure.timed(answer), baseline, lambda: [(next(fresh),)], 3, lambda a, b: None, max_seconds=max_seconds
+    )
 
 
 @pytest.mark.parametrize(("ratio", "decision"), [(6.0, FASTER), (3.1, FASTER), (2.9, SLOWER), (1.0, SLOWER)])
@@ -62,13 +66,17 @@ def test_what_cannot_be_decided_is_said_to_be_undecided(clock: Clock) -> None:
     assert result.pairs == measure.MAX_PAIRS
 
 
-def test_time_that_runs_out_leaves_it_undecided(clock: Clock) -> None:
-    def answer(x: int) -> int:
-        clock.now += 10
-        return x
-
-    result = speedup(measure.timed(answer), answer, lambda: [(1,)], 3, lambda a, b: None, max_seconds=25)
+def test_time_that_runs_out_leaves_it_undecided(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "LEAST_PAIRS", 4)
+    turn = iter(range(10_000))
+    result = trial(clock, lambda: 1.0, lambda: 6.0 if next(turn) % 2 else 1.0, max_seconds=10)
     assert result.decision == UNDECIDED
+    assert result.pairs < measure.MAX_PAIRS
+
+
+def test_nobody_is_too_slow_to_be_called_slow(clock: Clock) -> None:
+    result = trial(clock, lambda: 60.0, lambda: 1.0, max_seconds=1)
+    assert result.decision == SLOWER
 
 
 @pytest.mark.parametrize(("fast_pairs_in_5", "wrong_word"), [(4, SLOWER), (1, FASTER)])

@@ -21,10 +21,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from deepdive.limits import DEADLINE
+from deepdive.processes import descendants
 
 _POLL_SECONDS = 0.2
 _PATIENCE_SECONDS = 1.0  # a child that was told to end may be in the middle of an answer that will not
@@ -133,7 +133,7 @@ class Supervisor:
         return Lost(hung, how, loading)
 
     def _end(self) -> int:
-        strays = _descendants(self._child)
+        strays = descendants(self._child)
         for stream in (self._requests, self._replies):
             if stream is not None:
                 with suppress(BrokenPipeError):
@@ -159,19 +159,6 @@ class Supervisor:
             if time.monotonic() > until:
                 return None
             time.sleep(0.01)
-
-
-def _descendants(ancestor: int) -> list[int]:
-    """The processes below one, as /proc tells; what has detached itself from it by a double fork is not found."""
-    parents: dict[int, int] = {}
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            pid, _, rest = status.read_text(errors="replace").partition(" (")
-            parents[int(pid)] = int(rest.rpartition(") ")[2].split()[1])
-    found = {ancestor}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return sorted(found - {ancestor})
 
 
 def _serve(work: Callable[[int], Reports], requests: BinaryIO, replies: BinaryIO) -> None:

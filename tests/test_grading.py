@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from deepdive.course import Course, Exercise, load_course
 from deepdive.diagnose import course_module
 from deepdive.grading.intake import MAX_BYTES, Submission, take
+from deepdive.grading.jailed import JailedFile
 from deepdive.grading.run import grade
 from deepdive.grading.session import LIGHT, open_jail
 from deepdive.jail.bwrap import Room
@@ -204,6 +207,88 @@ def test_a_zygote_killed_in_the_middle_loses_nothing() -> None:
         assert jail.pid is not None
         os.kill(jail.pid, 9)
         assert [told(v) for v in graded(jail, right)["softmax"]] == [told(v) for v in before["softmax"]]
+
+
+SPINNING_LOOP = """
+import mmap, os, time
+
+flag = open("/tmp/called", "w+b")
+flag.truncate(1)
+called = mmap.mmap(flag.fileno(), 1)  # shared with the children
+
+def spin():
+    while True:
+        if called[0]:
+            time.sleep(0.0005)
+        else:
+            sum(range(1000))
+
+def scaled_dot_product_attention(q, k, v, mask=None):
+    called[0] = 1
+    outputs, weights = [], []
+    for index in np.ndindex(q.shape[:-1]):
+        scores = k[index[:-1]] @ q[index] / q.shape[-1] ** 0.5
+        exps = np.exp(scores - scores.max())
+        weights.append(exps / exps.sum())
+        outputs.append(weights[-1] @ v[index[:-1]])
+    result = np.reshape(outputs, (*q.shape[:-1], v.shape[-1])), np.reshape(weights, (*q.shape[:-1], k.shape[-2]))
+    called[0] = 0
+    return result
+
+for _ in range(40):
+    if os.fork() == 0:
+        spin()
+"""
+
+
+@needs_jail
+def test_nothing_of_a_submission_runs_while_something_else_is_timed(jail: Zygote | Cold) -> None:
+    source = b"""
+import os, threading, time
+
+ticks = open("/tmp/ticks", "ab", buffering=0)
+
+def tick():
+    while True:
+        time.sleep(0.002)
+        ticks.write(b".")
+
+threading.Thread(target=tick, daemon=True).start()
+if os.fork() == 0:
+    tick()
+
+def ticked():
+    return os.path.getsize("/tmp/ticks")
+"""
+    file = JailedFile(jail, 1, source, "hour1_attention.py")
+    try:
+
+        def ticked() -> int:
+            return int(file.channel().call("ticked").value)  # type: ignore[union-attr]
+
+        began = ticked()
+        time.sleep(0.5)
+        running = ticked() - began
+        file.pause()
+        time.sleep(0.5)
+        file.resume()
+        paused = ticked() - began - running
+    finally:
+        file.close()
+    assert paused < running / 2
+
+
+@needs_jail
+@pytest.mark.slow
+def test_what_spins_in_the_background_does_not_make_a_loop_look_fast(jail: Zygote | Cold) -> None:
+    """It would slow the baseline it is compared with, and the empty question, if it were let run meanwhile."""
+    hour = COURSE.hour(1)
+    exercise = COURSE.exercise("scaled_dot_product_attention")
+    fast = tuple(check for check in exercise.checks if check.name == "test_takes_all_queries_at_once")
+    course = Course(COURSE.root, (replace(hour, exercises=(replace(exercise, checks=fast),)),))
+    source = f"import numpy as np\n{SPINNING_LOOP}".encode()
+    (verdict,) = grade(course, Submission("spinning", {"hour1_attention.py": source}), jail, seed=0)
+    assert verdict.state in (State.FAILED, State.TIMEOUT, State.CRASHED), verdict
 
 
 # --- the command ---

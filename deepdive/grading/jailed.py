@@ -61,6 +61,7 @@ class JailedFile:
         self._functions: dict[str, str] = {}
         self._empty: tuple[Job, Channel] | None = None
         self._broken: AnswerFileError | None = None
+        self._paused = False
 
     def answer(self, exercise: Exercise, seconds: float) -> JailedAnswer:
         """The submission's function for an exercise.
@@ -125,6 +126,18 @@ class JailedFile:
         except WireError as error:
             raise JailError(f"an empty job did not answer: {error}") from error
 
+    def pause(self) -> None:
+        """Let nothing of it run until `resume`: a thread that spins would slow what the answer is compared with."""
+        if self._job is not None:
+            self._job.pause()
+            self._paused = True
+
+    def resume(self) -> None:
+        """Let the submission's code run again."""
+        if self._job is not None and self._paused:
+            self._job.resume()
+        self._paused = False
+
     def close(self) -> None:
         """End all its jobs."""
         self.end()
@@ -154,6 +167,7 @@ class JailedFile:
 
     def end(self) -> Ending | None:
         """End the job, if there is one; the next question starts another."""
+        self.resume()
         job, channel = self._job, self._channel
         self._job, self._channel = None, None
         if channel is not None:
@@ -174,6 +188,7 @@ class JailedAnswer(Answer):
         self._file = file
 
     def _perform(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[str]]:
+        self._file.resume()
         name = self.exercise.name
         reply = self._ask(lambda channel: channel.call(name, args, kwargs, self._left))
         if "np." in self.exercise.returns and _stays(reply.value):
@@ -192,7 +207,11 @@ class JailedAnswer(Answer):
                 taken, reply = channel.timed("each", [self.exercise.name, batch], seconds=self._left, module="each")
             return reply
 
-        results = self._ask(ask).value
+        self._file.resume()
+        try:
+            results = self._ask(ask).value
+        finally:
+            self._file.pause()
         if type(results) is not list or len(results) != len(batch) or _stays(results):
             raise self._no_value(results)  # what stays in the jail may stand for work that is still to be done
         return max(taken - self._file.cost_of_asking(batch, results), _LEAST_SHARE * taken), results

@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from ..processes import descendants
 from .bounds import DEFAULT, MIB, Bounds
 from .bwrap import KIT, NoBwrapError, Room, bootstrap, find_bwrap, interpreter, jail_uid, package_folders, walls
 from .seccomp import setup_filter, supported
@@ -139,6 +140,28 @@ class Job:
         self.kill()
         self.wait()
 
+    def pause(self) -> None:
+        """Stop all processes of the job where they are, so that nothing of it runs while something else is timed."""
+        self._signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let them go on."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: int) -> None:
+        """Signal the job's first process and all below it, again until no new ones have come meanwhile."""
+        if self._handle is None:
+            self.ended(0)  # hears of its start, and gets the handle
+        if self._handle is None:
+            return
+        told: set[int] = set()
+        first = pid_of(self._handle)
+        while first > 0 and (new := {first, *descendants(first)} - told):
+            for pid in new:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+            told |= new
+
     def _hear(self, until: float) -> Ending | None:
         """How it ended, as the warden tells; None when nothing is told by then."""
         while True:
@@ -188,6 +211,12 @@ class Job:
         self.socket.close()
         if self._owns_sandbox:
             self._sandbox.close()
+
+
+def pid_of(handle: int) -> int:
+    """The process that a pidfd stands for, as this namespace counts; -1 once it is gone."""
+    told = Path(f"/proc/self/fdinfo/{handle}").read_text()
+    return int(told.partition("Pid:")[2].split()[0])
 
 
 class Jail(ABC):

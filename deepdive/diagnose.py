@@ -89,20 +89,19 @@ def course_module(course: Course, name: str) -> ModuleType:
     return import_module(name)
 
 
-def name_mistake(course: Course, answer: Answer, *, seconds: float = MAX_SECONDS) -> Mistake | None:
+def name_mistake(course: Course, answer: Answer) -> Mistake | None:
     """The one known mistake that gives what `answer` gave in every recorded call; None when there is no such one.
 
     Args:
         course: the course.
         answer: an answer some check has failed, with the calls the check made.
-        seconds: how long to look for it.
     """
     calls = [call for call in answer.calls if _comparable(call)]
     if not calls or len(calls) < len(answer.calls):
         return None
     known = known_mistakes(course, answer.exercise)
     try:
-        with warnings.catch_warnings(), time_limit(seconds):
+        with warnings.catch_warnings(), time_limit(MAX_SECONDS):
             warnings.simplefilter("ignore")
             rights = [replay(right_answer(course, answer.exercise), call) for call in calls]
             if all(_agrees(call, right, right) for call, right in zip(calls, rights, strict=True)):

@@ -315,6 +315,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         session.timed_out.add(attempt.exercise.name)
     item.user_properties.append(("deepdive_state", str(verdict.state)))  # JUnit XML shows it
     traceback = ""
+    if item.config.getoption("tbstyle") == "no":
+        _tell(report, verdict, attempt.exercise, "")
+        report.longrepr = str(report.longrepr).partition("\n")[0] if report.failed else report.longrepr
+        return report
     if call.excinfo and (item.config.get_verbosity() > 0 or verdict.state is State.KIT_ERROR):
         traceback = str(item.repr_failure(call.excinfo))
     _tell(report, verdict, attempt.exercise, traceback)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from deepdive import diagnose
 from deepdive.course import Course, Exercise, load_course
 from deepdive.diagnose import course_module
 from deepdive.grading.intake import MAX_BYTES, Submission, take
@@ -29,6 +30,12 @@ COURSE = load_course(ROOT)
 NO_JAIL = "" if choose_tier().tier else "; ".join(choose_tier().reasons)
 needs_jail = pytest.mark.skipif(bool(NO_JAIL), reason=NO_JAIL)
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No learner waits here, and on a busy machine the second that diagnosis may take is not enough."""
+    monkeypatch.setattr(diagnose, "MAX_SECONDS", 60.0)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from deepdive import diagnose
 from deepdive.answer_files import AnswerFiles, StillToDo
 from deepdive.build import build
 from deepdive.course import Exercise, load_course
@@ -25,6 +26,12 @@ EXERCISES = list(COURSE.exercises)
 KNOWN = [known for exercise in EXERCISES for known in known_answers(COURSE, exercise)]
 RIGHT = [known for known in KNOWN if known.kind is not Kind.MISTAKE]
 WRONG = [known for known in KNOWN if known.kind is Kind.MISTAKE]
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No learner waits here, and on a busy machine the second that diagnosis may take is not enough."""
+    monkeypatch.setattr(diagnose, "MAX_SECONDS", 60.0)
 
 
 def label(value: object) -> str:

@@ -18,6 +18,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -103,18 +104,19 @@ def name_mistake(course: Course, answer: Answer) -> Mistake | None:
     try:
         with warnings.catch_warnings(), time_limit(MAX_SECONDS):
             warnings.simplefilter("ignore")
-            rights = [replay(right_answer(course, answer.exercise), call) for call in calls]
-            if all(_agrees(call, right, right) for call, right in zip(calls, rights, strict=True)):
+            reference = right_answer(course, answer.exercise)
+            right = cache(lambda index: replay(reference, calls[index]))  # asked for as far as it takes
+            if all(_agrees(call, right(index), right(index)) for index, call in enumerate(calls)):
                 return None
-            fitting = [m for m in known if _explains(m, calls, rights)]
+            fitting = [m for m in known if _explains(m, calls, right)]
     except TimeIsUp:
         return None
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _explains(mistake: Mistake, calls: Sequence[Call], rights: Sequence[Call]) -> bool:
-    pairs = zip(calls, rights, strict=True)
-    return all(_agrees(call, replay(mistake.function, call), right) for call, right in pairs)
+def _explains(mistake: Mistake, calls: Sequence[Call], right: Callable[[int], Call]) -> bool:
+    replayed = ((call, replay(mistake.function, call), right(index)) for index, call in enumerate(calls))
+    return all(_agrees(mine, theirs, reference) for mine, theirs, reference in replayed)
 
 
 def _comparable(call: Call) -> bool:

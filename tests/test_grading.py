@@ -116,7 +116,7 @@ def told(verdict: Verdict) -> tuple[object, ...]:
 
 
 def same(a: Verdict, b: Verdict) -> bool:
-    """Do two verdicts agree; in the mistake's name too, unless the check was so slow that time for it may be short?"""
+    """Do they agree, and in the mistake's name too, where the check was not so slow that time for it ran out?"""
     slow = max(a.seconds, b.seconds) > 0.1 and None in (a.mistake, b.mistake)
     return told(a) == told(b) and (slow or a.mistake == b.mistake)
 

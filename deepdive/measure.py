@@ -23,7 +23,7 @@ FASTER, SLOWER, UNDECIDED = "faster", "slower", "undecided"
 
 # The two hypotheses: of an answer that is fast enough, at least 4 pairs in 5 say so; of one that is not, at
 # most 1 in 5. A pair is spoilt when something else ran during one half of it. With both cores of a two-core
-# machine kept busy, 1 pair in 50 was (benchmarks/README.md), so 1 in 5 leaves room.
+# machine kept busy, 8 pairs in 1,000 were (benchmarks/README.md), so 1 in 5 leaves room.
 P_FAST, P_SLOW = 0.8, 0.2
 # Chance of a wrong word either way. ln(0.9999 / 0.0001) / ln(0.8 / 0.2) = 6.6: seven pairs that agree decide.
 ERROR_RATE = 1e-4

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+import traceback
 from collections.abc import Generator
 from copy import copy
 from dataclasses import dataclass, field
@@ -237,6 +238,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     result = session.supervisor.run(item.session.items.index(item))
     if isinstance(result, list) and "quit" in result[0]:
         pytest.exit(result[0]["quit"])
+    if isinstance(result, list) and "broken" in result[0]:
+        raise RuntimeError(f"the kit itself failed, in the process that runs the answers:\n{result[0]['broken']}")
     if isinstance(result, supervisor.Lost):
         reports = _reports_of_loss(item, attempt, session, result)
     else:
@@ -256,6 +259,8 @@ def _run_in_child(item: pytest.Item) -> list[dict[str, Any]]:
         reports = runtestprotocol(item, nextitem=None, log=False)
     except pytest.exit.Exception as error:  # somebody has left the debugger
         return [{"quit": str(error)}]
+    except Exception:  # not the answer's, whose exceptions are in the reports: nobody's verdict must say it was
+        return [{"broken": traceback.format_exc()}]
     to_data = item.config.hook.pytest_report_to_serializable
     return [to_data(config=item.config, report=report) for report in reports]
 
@@ -314,14 +319,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if verdict.state is State.TIMEOUT:
         session.timed_out.add(attempt.exercise.name)
     item.user_properties.append(("deepdive_state", str(verdict.state)))  # JUnit XML shows it
-    traceback = ""
-    if item.config.getoption("tbstyle") == "no":
+    shown = ""
+    if _without_tracebacks(item.config):
         _tell(report, verdict, attempt.exercise, "")
         report.longrepr = str(report.longrepr).partition("\n")[0] if report.failed else report.longrepr
         return report
     if call.excinfo and (item.config.get_verbosity() > 0 or verdict.state is State.KIT_ERROR):
-        traceback = str(item.repr_failure(call.excinfo))
-    _tell(report, verdict, attempt.exercise, traceback)
+        shown = str(item.repr_failure(call.excinfo))
+    _tell(report, verdict, attempt.exercise, shown)
     return report
 
 
@@ -333,7 +338,7 @@ def _without_error(call: pytest.CallInfo[None]) -> pytest.CallInfo[None]:
     return well
 
 
-def _tell(report: pytest.TestReport, verdict: Verdict, exercise: Exercise, traceback: str) -> None:
+def _tell(report: pytest.TestReport, verdict: Verdict, exercise: Exercise, shown: str) -> None:
     """Put a verdict into a pytest report, in pytest's own terms."""
     report.outcome = _AS_PYTEST[verdict.state][0]  # type: ignore[assignment]
     if report.outcome == "skipped":
@@ -342,10 +347,14 @@ def _tell(report: pytest.TestReport, verdict: Verdict, exercise: Exercise, trace
         report.longrepr = (path, line or 0, reason)
     elif report.outcome == "failed":
         text = file_block(verdict) if verdict.file else block(verdict, exercise)
-        report.longrepr = f"{text}\n\n{traceback}" if traceback else text
+        report.longrepr = f"{text}\n\n{shown}" if shown else text
     else:
         report.longrepr = None
     setattr(report, _REPORT_KEY, msgspec.to_builtins(verdict))
+
+
+def _without_tracebacks(config: pytest.Config) -> bool:
+    return bool(config.getoption("tbstyle", "auto") == "no")  # `-p no:terminal` takes the option away
 
 
 def _capped(text: str) -> str:
@@ -421,7 +430,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     if session is None or not session.verdicts:
         yield
         return
-    quietly = config.get_verbosity() <= 0 and config.getoption("tbstyle") != "no"
+    quietly = config.get_verbosity() <= 0 and not _without_tracebacks(config)
     failed = terminalreporter.stats.pop("failed", []) if quietly else []
     others = [r for r in failed if _state(r) in (None, State.KIT_ERROR)]
     if others:

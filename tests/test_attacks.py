@@ -37,7 +37,6 @@ KNOWN = {
     "surrogates_in_a_name": _NAMED,
     "the end of surrogates": _NAMED,
     "the text of terminal": "what a submission says is printed with its control characters",
-    "the text of names": "the name of a submission is printed with its control characters",
     "a_decorator_that_caches": _CALLABLE,
     "an_object_for_a_function": _CALLABLE,
     "a_partial_for_a_function": _CALLABLE,

@@ -7,6 +7,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Collection
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -159,7 +160,9 @@ def load_module(path: Path, shown: str, seconds: float = DEFAULT_SECONDS) -> Mod
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
-        code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        source = path.read_bytes()
+        code = compile(source, str(path), "exec", dont_inherit=True)
+        _import_libraries(ast.parse(source))
         with time_limit(seconds, loading=True):
             exec(code, module.__dict__)
     except SyntaxError as error:
@@ -175,3 +178,21 @@ def load_module(path: Path, shown: str, seconds: float = DEFAULT_SECONDS) -> Mod
         problem = f"{shown} could not be loaded: {describe_error(error)}"
         raise AnswerFileError(problem, advice, frames_of(error, path).text) from None
     return module
+
+
+# What the hours are about takes seconds to import, ten from a cold disk: nobody's answer is slow for that.
+_LIBRARIES = {"numpy", "scipy", "torch", "transformers", "datasets", "sklearn", "optimum", "onnxruntime", "fastapi"}
+
+
+def _import_libraries(tree: ast.Module) -> None:
+    """Run a file's own imports of well-known libraries, as it states them."""
+    for statement in tree.body:
+        if isinstance(statement, ast.Import):
+            modules = [alias.name for alias in statement.names]
+        elif isinstance(statement, ast.ImportFrom) and statement.module and not statement.level:
+            modules = [statement.module]
+        else:
+            continue
+        if all(module.partition(".")[0] in _LIBRARIES for module in modules):
+            with suppress(Exception):  # which the file itself will meet, and be told of
+                exec(compile(ast.Module([statement], []), "<imports>", "exec"), {})

@@ -7,7 +7,7 @@ import inspect
 import os
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from deepdive.course import Exercise
 from deepdive.expect import WrongAnswer
 from deepdive.kinds import check_kind
 from deepdive.limits import TimeIsUp, time_limit
-from deepdive.values import identical, plain
+from deepdive.values import identical, plain, shorten
 
 # Hour 1 answers in milliseconds, but an answer may import torch first: 2 s, and several more from a cold disk.
 DEFAULT_SECONDS = 10.0
@@ -33,13 +33,23 @@ class AnswerLeft(Exception):
 
 @dataclass
 class Call:
-    """One call of the learner's function, with copies of what went in and of what came out."""
+    """One call of the learner's function, with copies of what went in and of what came out.
+
+    Args:
+        args: the positional arguments.
+        kwargs: the others.
+        returned: what came back.
+        raised: what was raised instead.
+        changed: the arguments that were changed in place.
+        by: the function of `checks/given/` that was called, when it was not the learner's.
+    """
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     returned: Any = None
     raised: BaseException | None = None
     changed: list[str] = field(default_factory=list)
+    by: Callable[..., Any] | None = None
 
 
 class Answer:
@@ -53,7 +63,9 @@ class Answer:
 
     def __init__(self, exercise: Exercise, function: Callable[..., Any], seconds: float = DEFAULT_SECONDS) -> None:
         self.exercise = exercise
-        self.calls: list[Call] = []
+        self.events: list[Call] = []
+        self.copies: object = None  # of what the answer was given, for those who judge it: deepdive.transcript
+        self.copied = 0
         self._function = function
         self._signature = signature_of(function)
         self.seconds = seconds
@@ -71,7 +83,7 @@ class Answer:
             Exception: what the function itself raised, as it was.
         """
         call = Call(plain(args), plain(kwargs))
-        self.calls.append(call)
+        self.events.append(call)
         try:
             call.returned, call.changed = self._perform(args, kwargs)
         except BaseException as error:
@@ -88,9 +100,51 @@ class Answer:
                 check_kind(result, self.exercise.returns)
         except BaseException as error:
             self.failure = error
-            self.calls.append(Call(plain(batch[0]), {}, raised=error))
+            self.events.append(Call(plain(batch[0]), {}, raised=error))
             raise
         return seconds, results
+
+    @property
+    def calls(self) -> list[Call]:
+        """The calls of the learner's function, those that a function of `checks/given/` made included."""
+        return [event for event in self.events if event.by is None or hands_the_answer(event)]
+
+    def given(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function of `checks/given/` where the answer runs.
+
+        It makes what the answer is handed that is not plain data (a model, a Dataset, a folder of files), or looks
+        into what the answer returned, or, handed the answer itself, does something with the learner's function. What
+        it returns is copied as far as it is plain; objects are to be passed on to `given` or to the answer, and not
+        to be looked into.
+
+        Raises:
+            WrongAnswer: it could not make anything of what the answer had returned.
+            Exception: what it raised, or what the answer raised that it called.
+        """
+        event = Call(plain(args), plain(kwargs), by=function)
+        self.events.append(event)
+        try:
+            event.returned = self._give(function, args, kwargs)
+        except BaseException as error:
+            event.raised = self.failure = error
+            if isinstance(error, Exception) and not hands_the_answer(event) and self._returned_any(args, kwargs):
+                got = f"what cannot be used: {shorten(str(error), 160) or type(error).__name__}"
+                raise WrongAnswer(self.exercise.returns, got) from error
+            raise
+        return event.returned
+
+    def _give(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call a function of `checks/given/`, with the learner's own in place of the answer."""
+        args, kwargs = plain((args, kwargs))
+        return plain(function(*self._handed(args), **self._handed(kwargs)))
+
+    def _handed(self, value: Any) -> Any:
+        return replace_answers(value, lambda *args, **kwargs: self._run(args, kwargs))
+
+    def _returned_any(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether some of these arguments are what the learner's function returned, or parts of it."""
+        returned = {id(part) for call in self.calls for part in parts(call.returned)}
+        return any(id(part) in returned for part in parts((args, kwargs)))
 
     def _perform(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, list[str]]:
         """Call the function: a plain copy of what it returned, and the names of the arguments it changed in place."""
@@ -131,6 +185,35 @@ class Answer:
             self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise wrong_signature(self.exercise, bare_signature(self._signature), str(error)) from None
+
+
+def parts(value: Any) -> Iterator[Any]:
+    """All that is in a value which has an identity: containers, arrays, texts and objects, but no numbers."""
+    if value is None or isinstance(value, bool | int | float):
+        return
+    yield value
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from parts(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from parts(item)
+
+
+def hands_the_answer(event: Call) -> bool:
+    """Whether the answer itself was among the arguments."""
+    return any(isinstance(part, Answer) for part in parts((event.args, event.kwargs)))
+
+
+def replace_answers(value: Any, function: Any) -> Any:
+    """`value` with `function` in place of every Answer."""
+    if isinstance(value, Answer):
+        return function
+    if isinstance(value, list | tuple):
+        return type(value)(replace_answers(item, function) for item in value)
+    if isinstance(value, dict):
+        return {key: replace_answers(item, function) for key, item in value.items()}
+    return value
 
 
 Batch = list[tuple[Any, ...]]  # the arguments of several calls

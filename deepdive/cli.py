@@ -107,15 +107,19 @@ def proof(
     """Prove the checks: try every right and every wrong answer that is known, and say what became of each."""
     import warnings
 
+    from deepdive.assets import use_offline
     from deepdive.mutants import ControlError, survey_of
     from deepdive.proof import prove, table
+    from deepdive.scratch import scratch
 
+    use_offline()
     course = _course()
     exercises = [e for e in course.exercises if hour in (None, e.hour)]
     if not exercises:
         _stop(f"there is no hour {hour}")
     warnings.simplefilter("ignore")  # wrong answers divide by zero
-    trials = [trial for exercise in exercises for trial in prove(course, exercise, seed=seed)]
+    with scratch():
+        trials = [trial for exercise in exercises for trial in prove(course, exercise, seed=seed)]
     typer.echo(table(trials))
     problems = [f"{t.known.exercise.name}, {t.known.kind} {t.known.name}: {t.problem}" for t in trials if t.problem]
     if mutants:

@@ -8,8 +8,9 @@
 
 When a check fails, each of its exercise's mistakes is called with the very arguments the learner's function
 was called with. One is named only if it gave what the learner's function gave in every one of those calls, if
-that differs from the right answer in at least one of them, and if no other mistake did as well. Nothing here
-changes a verdict.
+that differs from the right answer in at least one of them, and if no other mistake did as well. What is no
+plain value, a model say, is compared by what functions of `checks/given/` found in it. Nothing here changes a
+verdict.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -27,7 +27,8 @@ from deepdive.answers import Answer, Call
 from deepdive.course import Course, Exercise
 from deepdive.difference import Tolerance, find
 from deepdive.limits import TimeIsUp, time_limit
-from deepdive.values import as_numpy, identical, is_array, plain
+from deepdive.transcript import CannotReplay, Replay
+from deepdive.values import as_numpy, is_array
 
 MAX_SECONDS = 0.8  # all of diagnosis; a learner waits for it
 
@@ -97,42 +98,42 @@ def name_mistake(course: Course, answer: Answer) -> Mistake | None:
         course: the course.
         answer: an answer some check has failed, with the calls the check made.
     """
-    calls = [call for call in answer.calls if _comparable(call)]
-    if not calls or len(calls) < len(answer.calls):
+    events = answer.events
+    if not all(map(_comparable, events)) or not answer.calls:
         return None
-    known = known_mistakes(course, answer.exercise)
+    known, reference = known_mistakes(course, answer.exercise), right_answer(course, answer.exercise)
     try:
         with warnings.catch_warnings(), time_limit(MAX_SECONDS):
             warnings.simplefilter("ignore")
-            reference = right_answer(course, answer.exercise)
-            right = cache(lambda index: replay(reference, calls[index]))  # asked for as far as it takes
-            if all(_agrees(call, right(index), right(index)) for index, call in enumerate(calls)):
+            right = Replayed(reference, events)
+            if all(_agrees(event, right[index], right[index]) for index, event in enumerate(events)):
                 return None
-            fitting = [m for m in known if _explains(m, calls, right)]
-    except TimeIsUp:
+            fitting = [m for m in known if _explains(m, events, right)]
+    except (TimeIsUp, CannotReplay):
         return None
     return fitting[0] if len(fitting) == 1 else None
 
 
-def _explains(mistake: Mistake, calls: Sequence[Call], right: Callable[[int], Call]) -> bool:
-    replayed = ((call, replay(mistake.function, call), right(index)) for index, call in enumerate(calls))
-    return all(_agrees(mine, theirs, reference) for mine, theirs, reference in replayed)
+def _explains(mistake: Mistake, events: Sequence[Call], right: Replayed) -> bool:
+    again = Replayed(mistake.function, events)
+    return all(_agrees(event, again[index], right[index]) for index, event in enumerate(events))
 
 
 def _comparable(call: Call) -> bool:
     return not isinstance(call.raised, TimeIsUp | NotImplementedError)
 
 
-def replay(function: Callable[..., Any], call: Call) -> Call:
-    """Call `function` as the learner's function was called."""
-    again = Call(call.args, call.kwargs)
-    args, kwargs = plain(call.args), plain(call.kwargs)
-    try:
-        again.returned = plain(function(*args, **kwargs))
-    except Exception as error:
-        again.raised = error
-    again.changed = [str(i) for i, (a, b) in enumerate(zip(call.args, args, strict=True)) if not identical(a, b)]
-    return again
+class Replayed:
+    """A record replayed with another function in the answer's place, as far as it is asked for."""
+
+    def __init__(self, function: Callable[..., Any], events: Sequence[Call]) -> None:
+        self._events, self._done = events, list[Call]()
+        self._replay = Replay(function)
+
+    def __getitem__(self, index: int) -> Call:
+        while len(self._done) <= index:
+            self._done.append(self._replay.run(self._events[len(self._done)]))
+        return self._done[index]
 
 
 def _agrees(mine: Call, theirs: Call, right: Call) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from deepdive.values import as_numpy, is_array, is_number, kind, number, preview
+from deepdive.values import as_numpy, is_array, is_leaf, is_number, kind, number, preview
 
 _KINDS = {"f": "floating point", "i": "integer", "u": "integer", "b": "boolean", "c": "complex", "O": "object"}
 
@@ -48,7 +48,9 @@ def find(expected: Any, got: Any, tolerance: Tolerance, where: str = "") -> Diff
         return _dict(expected, got, tolerance, where)
     if isinstance(expected, list | tuple):
         return _sequence(expected, got, tolerance, where)
-    if type(expected) is type(got) and expected == got:
+    if expected is got:
+        return None
+    if is_leaf(expected) and type(expected) is type(got) and expected == got:
         return None
     if isinstance(expected, bool) and isinstance(got, np.bool_) and expected == bool(got):
         return None

@@ -138,17 +138,21 @@ class expect:  # noqa: N801 - it reads as a verb where it is used
             Undecided: the machine was too noisy to tell.
         """
         from deepdive.measure import SLOWER, UNDECIDED, speedup
+        from deepdive.transcript import own_copies
 
         answer: Answer = self.value
         arguments = on()
-        expect(answer(*arguments), self.what).close_to(
-            baseline(*arguments), atol=atol, rtol=rtol
-        )  # wrong before slow
+
+        def reference(*arguments: Any) -> Any:  # made while nobody's clock runs, by the first call below
+            return baseline(*own_copies(answer, arguments))
+
+        expected = reference(*arguments)
+        expect(answer(*arguments), self.what).close_to(expected, atol=atol, rtol=rtol)  # wrong before slow
 
         def compare(expected: Any, got: Any) -> None:
             expect(got, self.what).close_to(expected, atol=atol, rtol=rtol)
 
-        measured = speedup(answer.timed, baseline, lambda: [on() for _ in range(calls)], at_least, compare)
+        measured = speedup(answer.timed, reference, lambda: [on() for _ in range(calls)], at_least, compare)
         wanted = f"at least {at_least:g}× as fast as {shorten(baseline.__name__.replace('_', ' '), 50)}"
         if measured.decision == UNDECIDED:
             raise Undecided(f"{wanted}: measured {measured}; the machine is too busy to be sure")

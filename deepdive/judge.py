@@ -14,7 +14,7 @@ import numpy as np
 from deepdive.answer_files import AnswerFileError, StillToDo
 from deepdive.answers import Answer, AnswerDied, AnswerLeft, Call, parameter_names
 from deepdive.course import Course, Exercise
-from deepdive.diagnose import name_mistake, replay, right_answer
+from deepdive.diagnose import Replayed, name_mistake, right_answer
 from deepdive.expect import NotApplicable, Undecided, WrongAnswer
 from deepdive.frames import describe_error, frames_of
 from deepdive.limits import TimeIsUp, time_limit
@@ -41,12 +41,12 @@ def judge(
     Args:
         course: the course.
         exercise: the exercise.
-        check: the check function; asks for `answer` and `rng` by name, as under pytest.
+        check: the check function; asks for `answer`, `given` and `rng` by name, as under pytest.
         answer: the answer to judge.
         seed: of the run.
         path: the file that holds the answer, to show its frames.
     """
-    supplies = {"answer": answer, "rng": rng_for(seed, exercise, check.__name__)}
+    supplies = {"answer": answer, "given": answer.given, "rng": rng_for(seed, exercise, check.__name__)}
     error: BaseException | None = None
     began = perf_counter()
     try:
@@ -111,7 +111,7 @@ def verdict_on(
     if isinstance(error, TimeIsUp):
         return verdict(
             State.TIMEOUT,
-            expected=_expected(course, exercise, calls),
+            expected=_expected(course, answer, exercise),
             got=f"no answer within {answer.seconds:g} s" if answer else "no answer within the time limit",
             likely="Is there a loop whose condition never becomes false?" if frames.text else "",
             frames=frames.text,
@@ -124,7 +124,7 @@ def verdict_on(
     if isinstance(error, AnswerLeft) or (calls and calls[-1].raised is error):
         return verdict(
             State.ERROR,
-            expected=_expected(course, exercise, calls),
+            expected=_expected(course, answer, exercise),
             got=describe_error(error),
             frames=frames.text,
             **_likely(course, answer, _raised(course, exercise, error, frames.function)),
@@ -141,6 +141,9 @@ def _called(answer: Answer, value: Any) -> str:
     if not answer.calls:
         return answer.exercise.signature
     call = next((call for call in reversed(answer.calls) if _returned(call, value)), answer.calls[-1])
+    if call.by is not None:
+        shown = [answer.exercise.name if part is answer else kind(part) for part in call.args]
+        return f"{call.by.__name__}({', '.join(shown)})"
     names = parameter_names(answer.exercise.signature)
     shown = [f"{name}: {kind(value)}" for name, value in zip(names, call.args, strict=False)]
     shown += [f"{name}: {kind(value)}" for name, value in call.kwargs.items()]
@@ -153,11 +156,13 @@ def _returned(call: Call, value: Any) -> bool:
     return value is not None and (call.returned is value or is_part)
 
 
-def _expected(course: Course, exercise: Exercise, calls: list[Call]) -> str:
+def _expected(course: Course, answer: Answer | None, exercise: Exercise) -> str:
     """What the last call should have given, as far as it can be told quickly."""
-    if calls:
+    if answer is not None and answer.calls:
         with suppress(Exception, TimeIsUp), time_limit(0.5):
-            right = replay(right_answer(course, exercise), calls[-1])
+            last = answer.calls[-1]
+            place = next(place for place, event in enumerate(answer.events) if event is last)
+            right = Replayed(right_answer(course, exercise), answer.events)[place]
             return kind(right.returned) if right.raised is None else describe_error(right.raised)
     return exercise.returns
 

@@ -17,6 +17,7 @@ from deepdive.answers import DEFAULT_SECONDS, Answer
 from deepdive.course import Course, Exercise
 from deepdive.diagnose import course_module, known_mistakes, right_answer
 from deepdive.judge import judge
+from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import HELD_AGAINST_NOBODY, WRONG, Verdict
 
 CheckFunction = Callable[..., None]
@@ -126,11 +127,12 @@ def try_answer(course: Course, known: Known, *, seed: int = 0, stop_at_first: bo
     """
     verdicts: list[Verdict] = []
     path = Path(known.function.__code__.co_filename)
-    for check, seconds in checks_of(course, known.exercise):
-        answer = Answer(known.exercise, known.function, seconds)
-        verdicts.append(judge(course, known.exercise, check, answer, seed=seed, path=path))
-        if stop_at_first and verdicts[-1].state in WRONG:
-            break
+    with scratch() as folder, temporary_files_in(folder):
+        for check, seconds in checks_of(course, known.exercise):
+            answer = Answer(known.exercise, known.function, seconds)
+            verdicts.append(judge(course, known.exercise, check, answer, seed=seed, path=path))
+            if stop_at_first and verdicts[-1].state in WRONG:
+                break
     return Trial(known, tuple(verdicts))
 
 

@@ -1,4 +1,4 @@
-"""The pytest plugin: the `answer` and `rng` fixtures, the `exercise` marker, and the board at the end of a run.
+"""The pytest plugin: the fixtures of checks, the `exercise` marker, and the board at the end of a run.
 
 Plain `pytest` at the course's root runs the checks on the learner's answers. What pytest does well it goes on
 doing: selection, `-x`, `--lf`, `--pdb`, JUnit XML, xdist. This plugin adds what a check is about (an exercise of
@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -27,6 +29,7 @@ from deepdive.course import Course, CourseError, Exercise, is_course, load_cours
 from deepdive.expect import NotApplicable, Undecided
 from deepdive.judge import rng_for, verdict_on
 from deepdive.report.block import block, file_block
+from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import State, Verdict, in_course_order, record_of, write_record
 
 if TYPE_CHECKING:
@@ -75,6 +78,7 @@ class Session:
 
     course: Course
     files: AnswerFiles
+    scratch: Path
     against: str
     seed: int
     supervised: bool
@@ -121,14 +125,17 @@ def pytest_configure(config: pytest.Config) -> None:
     against: str = config.getoption("--against")
     place = selection.place_of(course, against, here)
     debugging = config.getoption("usepdb") or config.getoption("trace", False) or sys.gettrace() is not None
+    resources = ExitStack()
     session = Session(
         course=course,
+        scratch=resources.enter_context(scratch()),
         files=AnswerFiles(course, place, config.getoption("--time-limit")),
         against="" if against == "exercises" else against,
         seed=config.getoption("--deepdive-seed"),
         supervised=supervisor.available() and not debugging and not config.getoption("--in-process"),
     )
     config.stash[_SESSION] = session
+    config.add_cleanup(resources.close)
     config.pluginmanager.register(_Collector(session), "deepdive-collector")
 
 
@@ -189,7 +196,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
-def answer(request: pytest.FixtureRequest) -> Answer:
+def answer(request: pytest.FixtureRequest) -> Iterator[Answer]:
     """The learner's function for the exercise this check is about."""
     attempt, session = _attempt(request.node), request.config.stash.get(_SESSION, None)
     if attempt is None or session is None:
@@ -199,7 +206,14 @@ def answer(request: pytest.FixtureRequest) -> Answer:
         attempt.answer = session.files.answer(attempt.exercise, min(seconds, attempt.seconds))
     except StillToDo as todo:
         raise _SetAside(str(todo)) from todo
-    return attempt.answer
+    with temporary_files_in(session.scratch):
+        yield attempt.answer
+
+
+@pytest.fixture
+def given(answer: Answer) -> Callable[..., Any]:
+    """Calls a function of `checks/given/` where the answer runs: `model, tokenizer = given(encoder, checkpoint)`."""
+    return answer.given
 
 
 @pytest.fixture

@@ -53,6 +53,12 @@ def plain(value: Any, depth: int = 0) -> Any:
     return value
 
 
+def is_leaf(value: Any) -> bool:
+    """Whether `value` is plain and holds nothing else: a list is not, nor is a model."""
+    scalar = value is None or isinstance(value, bool | int | float | str | bytes | np.generic)
+    return scalar or is_array(value)
+
+
 def as_numpy(value: Any) -> np.ndarray:
     """A number, array or tensor as a NumPy array (bfloat16, which NumPy lacks, as float32)."""
     if is_tensor(value):
@@ -69,7 +75,9 @@ def is_number(value: object) -> bool:
 
 
 def identical(a: Any, b: Any) -> bool:
-    """Whether two plain values are the same to the last bit (NaN equals NaN; 1 and 1.0 differ)."""
+    """Whether two plain values are the same to the last bit (NaN equals NaN; 1 and 1.0 differ), or one object."""
+    if a is b:
+        return True
     if is_array(a) and is_array(b):
         x, y = as_numpy(a), as_numpy(b)
         if x.shape != y.shape or x.dtype != y.dtype:
@@ -85,7 +93,7 @@ def identical(a: Any, b: Any) -> bool:
         return list(a) == list(b) and all(identical(a[key], b[key]) for key in a)
     if isinstance(a, float):
         return a == b or (a != a and b != b)
-    return bool(a == b)
+    return bool(a == b) if is_leaf(a) else False
 
 
 def kind(value: Any) -> str:
@@ -106,7 +114,8 @@ def kind(value: Any) -> str:
         return f"({', '.join(map(kind, value))})" if len(value) <= 4 else f"tuple of {len(value)}"
     if isinstance(value, list | dict):
         return f"{type(value).__name__} of {len(value)}"
-    return f"a {type(value).__qualname__}"
+    jailed = getattr(type(value), "kind_of", None)  # of an object that stays in a jail
+    return f"a {jailed(value) if jailed else type(value).__qualname__}"
 
 
 def preview(value: Any, width: int = 30) -> str:

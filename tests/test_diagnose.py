@@ -162,7 +162,7 @@ def test_calls_that_timed_out_are_not_compared(small_course: Course) -> None:
     from deepdive.limits import TimeIsUp
 
     answer = Answer(small_course.exercise("double"), squared)
-    answer.calls.append(Call((np.array(X),), {}, raised=TimeIsUp()))
+    answer.events.append(Call((np.array(X),), {}, raised=TimeIsUp()))
     assert name_mistake(small_course, answer) is None
 
 

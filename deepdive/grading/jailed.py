@@ -6,13 +6,25 @@ data; what it raises comes as data and is raised here again; when it hangs or di
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from deepdive.answer_files import AnswerFileError, no_function
-from deepdive.answers import Answer, AnswerDied, AnswerLeft, Batch, parameter_names, wrong_signature
+from deepdive.answers import (
+    Answer,
+    AnswerDied,
+    AnswerLeft,
+    Batch,
+    parameter_names,
+    parts,
+    replace_answers,
+    wrong_signature,
+)
 from deepdive.course import Exercise
 from deepdive.expect import WrongAnswer
 from deepdive.frames import Frames
@@ -30,16 +42,16 @@ def keep(value):
     global kept
     kept = value
 
-def give(batch):
+def give(*arguments):
     return kept
 """
-_EACH = b"""
+_FIND = b"""
 import sys
 
-def each(name, batch):
-    function = getattr(sys.modules["answers"], name)
-    return [function(*arguments) for arguments in batch]
+def find(name):
+    return getattr(sys.modules["answers"], name)
 """
+_GIVEN_SECONDS = 60.0  # for what the kit's own functions do there, on nobody's account: load a model, write a file
 _LEAST_SHARE = 0.02  # of a call's time that the answer is taken to have used, however dear the asking was
 _DYING_SECONDS = 0.3  # from the end of its wire to the end of the process; who is still there by then is ended by us
 
@@ -59,6 +71,7 @@ class JailedFile:
         self._job: Job | None = None
         self._channel: Channel | None = None
         self._functions: dict[str, str] = {}
+        self._given: set[str] = set()
         self._empty: tuple[Job, Channel] | None = None
         self._broken: AnswerFileError | None = None
         self._paused = False
@@ -90,7 +103,18 @@ class JailedFile:
         assert self._channel is not None
         return self._channel
 
+    def load_beside(self, channel: Channel, name: str, source: bytes) -> Raised | None:
+        """Load one of the kit's own modules into the job, unless it is there; what went wrong, if anything."""
+        if name in self._given:
+            return None
+        reply = channel.load(source, f"{name.replace('.', '/')}.py", _GIVEN_SECONDS, module=name)
+        if isinstance(reply, Raised):
+            return reply
+        self._given.add(name)
+        return None
+
     def _load(self) -> None:
+        self._given.clear()
         self._job = self._jail.job(bounds_of(self._hour))
         self._channel = Channel(self._job.socket)
         advice = f"Look at what {self._shown} does outside of its functions."
@@ -107,13 +131,13 @@ class JailedFile:
         functions = reply.value
         if type(functions) is not dict or not all(type(x) is str for pair in functions.items() for x in pair):
             raise AnswerFileError(f"{self._shown} said something else than which functions it has", advice)
-        self._functions = functions
+        self._functions = {name: told for name, told in functions.items() if name.isidentifier()}
 
-    def cost_of_asking(self, batch: Batch, results: list[Any]) -> float:
-        """Seconds that a request with these arguments takes which does nothing but give these results.
+    def cost_of_asking(self, arguments: tuple[Any, ...], result: Any) -> float:
+        """Seconds that a request with these arguments takes which does nothing but give this result.
 
         Measured in a job without any of the submission's code, which could otherwise make asking look dear and
-        itself quick.
+        itself quick. Objects that stay in the jail count for nothing.
         """
         try:
             if self._empty is None:
@@ -121,8 +145,8 @@ class JailedFile:
                 self._empty = job, Channel(job.socket)
                 self._empty[1].load(_NOTHING, "nothing", _LOAD_SECONDS)
             channel = self._empty[1]
-            channel.call("keep", [results], seconds=_LOAD_SECONDS, watch=False)
-            return channel.timed("give", [batch], seconds=_LOAD_SECONDS)[0]
+            channel.call("keep", [result], seconds=_LOAD_SECONDS, watch=False)
+            return channel.timed("give", _without_refs(arguments), seconds=_LOAD_SECONDS)[0]
         except WireError as error:
             raise JailError(f"an empty job did not answer: {error}") from error
 
@@ -191,35 +215,58 @@ class JailedAnswer(Answer):
         self._file.resume()
         name = self.exercise.name
         reply = self._ask(lambda channel: channel.call(name, args, kwargs, self._left))
-        if "np." in self.exercise.returns and _stays(reply.value):
+        if _asks_for_arrays(self.exercise) and _stays(reply.value):
             raise self._no_value(reply.value)
         names = dict(enumerate(parameter_names(self.exercise.signature)))
         changed = [names.get(which) if isinstance(which, int) else which for which in reply.changed]
         return reply.value, [shorten(name, 40) for name in changed if name]
 
-    def _measure(self, batch: Batch) -> tuple[float, list[Any]]:
-        taken = 0.0
+    def _give(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        module, source = function.__module__, Path(inspect.getfile(function)).read_bytes()
+        learners = any(isinstance(part, Answer | Ref) for part in parts((args, kwargs)))
 
         def ask(channel: Channel) -> Reply:
-            nonlocal taken
-            reply = channel.load(_EACH, "each", _LOAD_SECONDS, module="each")
-            if isinstance(reply, Returned):
-                taken, reply = channel.timed("each", [self.exercise.name, batch], seconds=self._left, module="each")
+            if raised := self._file.load_beside(channel, module, source):
+                return raised
+            answer = None
+            if learners:
+                if raised := self._file.load_beside(channel, "find", _FIND):
+                    return raised
+                found = channel.call("find", [self.exercise.name], seconds=_LOAD_SECONDS, module="find", watch=False)
+                if isinstance(found, Raised):
+                    return found
+                answer = found.value
+            positional, named = replace_answers((args, kwargs), answer)
+            seconds = self._left if learners else _GIVEN_SECONDS
+            return channel.call(function.__name__, positional, named, seconds, module=module, watch=False)
+
+        self._file.resume()
+        return self._ask(ask, on_the_clock=learners).value
+
+    def _measure(self, batch: Batch) -> tuple[float, list[Any]]:
+        """One request a call: who has all arguments of a batch at once could share work between them."""
+        name, taken, results = self.exercise.name, list[float](), list[Any]()
+
+        def ask(channel: Channel, arguments: tuple[Any, ...]) -> Reply:
+            seconds, reply = channel.timed(name, arguments, seconds=self._left)
+            taken.append(seconds)
             return reply
 
         self._file.resume()
         try:
-            results = self._ask(ask).value
+            for arguments in batch:
+                results.append(self._ask(partial(ask, arguments=arguments)).value)
         finally:
             self._file.pause()
-        if type(results) is not list or len(results) != len(batch) or _stays(results):
+        if any(map(_stays, results)):
             raise self._no_value(results)  # what stays in the jail may stand for work that is still to be done
-        return max(taken - self._file.cost_of_asking(batch, results), _LEAST_SHARE * taken), results
+        asking = map(self._file.cost_of_asking, batch, results)
+        return max(sum(taken) - sum(asking), _LEAST_SHARE * sum(taken)), results
 
     def _no_value(self, got: Any) -> WrongAnswer:
         return WrongAnswer(self.exercise.returns, f"something else: {shorten(repr(got), 100)}")
 
-    def _ask(self, question: Callable[[Channel], Reply]) -> Returned:
+    def _ask(self, question: Callable[[Channel], Reply], *, on_the_clock: bool = True) -> Returned:
         channel, began = self._file.channel(), time.monotonic()
         try:
             reply = question(channel)
@@ -229,7 +276,8 @@ class JailedAnswer(Answer):
         except WireError as error:
             raise AnswerDied(self._file.lost(error)) from None
         finally:
-            self._left = max(0.05, self._left - (time.monotonic() - began))
+            if on_the_clock:
+                self._left = max(0.05, self._left - (time.monotonic() - began))
         self.printed += reply.stdout + reply.stderr
         if isinstance(reply, Raised):
             raise self._exception(reply)
@@ -247,6 +295,18 @@ class JailedAnswer(Answer):
             said = f"({reply.message})" if reply.message else "()"
             return _with_frames(AnswerLeft(f"{reply.type_name}{said}"), frames)
         return _with_frames(as_exception(reply), frames)
+
+
+def _asks_for_arrays(exercise: Exercise) -> bool:
+    return "np." in exercise.returns or "torch.Tensor" in exercise.returns
+
+
+def _without_refs(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(_without_refs(item) for item in value)
+    if isinstance(value, dict):
+        return {key: _without_refs(item) for key, item in value.items()}
+    return None if type(value) is Ref else value
 
 
 def _stays(value: Any) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import typer
 
 from deepdive.answer_files import AnswerFiles
-from deepdive.assets import AssetError, describe, use_offline
+from deepdive.assets import AssetError, cache_directory, describe, use_offline
 from deepdive.course import Course
 from deepdive.grading.intake import take
 from deepdive.grading.run import grade
@@ -17,6 +17,7 @@ from deepdive.jail.bwrap import Room
 from deepdive.jail.zygote import Cold, Unsafe, Zygote, choose_tier
 from deepdive.report.block import ascii_only, blocks
 from deepdive.report.board import board_of
+from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import record_of, write_record
 
 _TIERS: dict[str, type[Zygote] | type[Cold]] = {"zygote": Zygote, "cold": Cold}
@@ -30,7 +31,7 @@ def open_jail(hours: set[int], *, unsafe: bool) -> Zygote | Cold:
     Raises:
         RuntimeError: it allows none, and nobody said `--unsafe-no-jail`; the message says what to change.
     """
-    room = Room(imports=LIGHT if max(hours) <= 2 else HEAVY)
+    room = Room(imports=LIGHT if max(hours) <= 2 else HEAVY, show=(cache_directory(),))
     if unsafe:
         return Unsafe(room)
     choice = choose_tier()
@@ -61,7 +62,7 @@ def grade_all(
     except AssetError as error:
         raise RuntimeError(str(error)) from error
     width = shutil.get_terminal_size().columns
-    with open_jail(hours, unsafe=unsafe) as jail:
+    with scratch() as folder, temporary_files_in(folder), open_jail(hours, unsafe=unsafe) as jail:
         _say(f"jail: {jail.tier} · seed {seed}")
         for place in places:
             submission = take(place, course)
@@ -79,6 +80,8 @@ def grade_all(
 
 
 def _say(text: str) -> None:
+    """Print what may hold a submission's own words: nothing in it can move the cursor, colour or reorder a line."""
+    text = "".join(c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     encoding = sys.stdout.encoding or "ascii"
     try:
         text.encode(encoding)

@@ -30,6 +30,10 @@ class StaysInJail(TypeError):
     """What was asked of a `Ref` cannot be had: the object is not here, and nobody takes the jail's word for it."""
 
 
+class CannotSend(TypeError):
+    """A value cannot go to the jail: neither plain, nor an object that is there."""
+
+
 class Channel:
     """The wire to one jailed process, as the trusted side holds it.
 
@@ -187,9 +191,9 @@ class Channel:
 
     def _id(self, value: Any) -> tuple[int, str]:
         if type(value) is not Ref:
-            raise WireError(f"a {type(value).__name__} cannot be sent to the jail: only plain values and Refs can.")
+            raise CannotSend(f"a {type(value).__name__} cannot be sent to the jail: only plain values and Refs can.")
         if value._channel is not self:
-            raise WireError(f"{value!r} is in another jail.")
+            raise CannotSend(f"{value!r} is in another jail.")
         return value._id, ""
 
     def _forget(self) -> list[memoryview]:
@@ -261,6 +265,10 @@ class Ref:
         if type(items) is not list or len(items) > MOST_ITEMS:
             raise StaysInJail(f"{self!r} gives more than {MOST_ITEMS} items")
         return iter(items)
+
+    def kind_of(self) -> str:  # for messages; an attribute of this name in the jail cannot be had
+        """The name of its class, as the jail says."""
+        return wire.shorten(self._type_name.rpartition(".")[2], 40)
 
     def __repr__(self) -> str:
         return f"<{wire.shorten(self._type_name, 80)!s} in the jail>"

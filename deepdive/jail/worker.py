@@ -131,7 +131,8 @@ class _Desk:
     def _load(self, request: wire.Load, source: bytes) -> dict[str, str]:
         """Run a file as a module; gives its functions with their signatures."""
         shown, name = request.shown, request.module or self._module_name
-        self._shown.add(shown)
+        if name == self._module_name:  # of the kit's own modules beside it, no frames are shown
+            self._shown.add(shown)
         _show_lines(shown, source)
         code = compile(source, shown, "exec", dont_inherit=True)
         module = ModuleType(name)
@@ -139,7 +140,7 @@ class _Desk:
         self._modules[name] = sys.modules[name] = module
         module.__dict__["__builtins__"] = builtins
         exec(code, module.__dict__)
-        functions = [(n, f) for n, f in list(module.__dict__.items()) if type(n) is str and inspect.isfunction(f)]
+        functions = [(n, f) for n, f in list(module.__dict__.items()) if type(n) is str and _is_function(f)]
         return {n: bare_signature(signature_of(f)) for n, f in functions[:_NAMES]}
 
     def _call(self, request: wire.Call, unpacker: wire.Unpacker) -> tuple[Any, list[int | str]]:
@@ -247,6 +248,14 @@ class _Desk:
         for shown in self._shown:
             text = text.replace(f'"{shown}"', shown)
         raised.frames = wire.shorten(text.rstrip(), 8000)
+
+
+def _is_function(value: Any) -> bool:
+    """A function, or an object that one can call: made by `partial`, by a decorator that caches, by a class."""
+    try:
+        return callable(value) and not isinstance(value, type)
+    except Exception:  # of a class whose attributes raise
+        return False
 
 
 def signature_of(function: Any) -> inspect.Signature | None:

@@ -1,0 +1,43 @@
+"""A folder for what checks and answers write while they run, gone when the run ends.
+
+Datasets keeps what it read and mapped below the home folder, where a later run would find it: a run has a cache of
+its own, so that it depends on no earlier one and leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_PREFIX = "deepdive-run-"
+_CACHE = "HF_DATASETS_CACHE"  # read once, when `datasets` is imported
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """A fresh folder; the outermost holds the cache of `datasets`, if that is still to be imported."""
+    before = os.environ.get(_CACHE, "")
+    with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
+        if _PREFIX in before:
+            yield Path(folder)
+            return
+        os.environ[_CACHE] = os.path.join(folder, "datasets")
+        try:
+            yield Path(folder)
+        finally:
+            os.environ[_CACHE] = before
+            if not before:
+                del os.environ[_CACHE]
+
+
+@contextmanager
+def temporary_files_in(folder: Path) -> Iterator[None]:
+    """Let `tempfile` make its files and folders there."""
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before

@@ -8,6 +8,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,7 @@ class Call:
         raised: what was raised instead.
         changed: the arguments that were changed in place.
         by: the function of `checks/given/` that was called, when it was not the learner's.
+        seconds: how long it took.
     """
 
     args: tuple[Any, ...]
@@ -50,6 +52,7 @@ class Call:
     raised: BaseException | None = None
     changed: list[str] = field(default_factory=list)
     by: Callable[..., Any] | None = None
+    seconds: float = 0.0
 
 
 class Answer:
@@ -83,12 +86,8 @@ class Answer:
             Exception: what the function itself raised, as it was.
         """
         call = Call(plain(args), plain(kwargs))
-        self.events.append(call)
-        try:
+        with self._recorded(call):
             call.returned, call.changed = self._perform(args, kwargs)
-        except BaseException as error:
-            call.raised = self.failure = error
-            raise
         check_kind(call.returned, self.exercise.returns)
         return call.returned
 
@@ -122,16 +121,57 @@ class Answer:
             Exception: what it raised, or what the answer raised that it called.
         """
         event = Call(plain(args), plain(kwargs), by=function)
-        self.events.append(event)
         try:
-            event.returned = self._give(function, args, kwargs)
-        except BaseException as error:
-            event.raised = self.failure = error
-            if isinstance(error, Exception) and not hands_the_answer(event) and self._returned_any(args, kwargs):
+            with self._recorded(event):
+                event.returned = self._give(function, args, kwargs)
+        except Exception as error:
+            if not hands_the_answer(event) and self._returned_any(args, kwargs):
                 got = f"what cannot be used: {shorten(str(error), 160) or type(error).__name__}"
                 raise WrongAnswer(self.exercise.returns, got) from error
             raise
         return event.returned
+
+    def clean_room(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Call a function of `checks/given/` where none of the learner's code is: to load and measure what it made.
+
+        Args:
+            function: gets plain values only, the bytes of files say, as `given` has fetched them.
+            args: for it.
+            kwargs: for it.
+
+        Raises:
+            WrongAnswer: the function raised, or did not survive: what the answer made is of no use.
+        """
+        event = Call(plain(args), plain(kwargs), by=function)
+        try:
+            with self._recorded(event):
+                event.returned = self._apart(function, args, kwargs)
+        except Exception as error:
+            if isinstance(error, self._kit_failures):
+                raise
+            got = f"what it made cannot be used: {shorten(str(error), 160) or type(error).__name__}"
+            raise WrongAnswer("something that can be loaded and measured", got) from error
+        return event.returned
+
+    @contextmanager
+    def _recorded(self, event: Call) -> Iterator[None]:
+        """Put an event on the record: what it raised, and how long it took."""
+        self.events.append(event)
+        began = time.perf_counter()
+        try:
+            yield
+        except BaseException as error:
+            event.raised = self.failure = error
+            raise
+        finally:
+            event.seconds = time.perf_counter() - began
+
+    _kit_failures: tuple[type[Exception], ...] = ()
+
+    def _apart(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A learner's own run trusts itself: the clean room is this process."""
+        args, kwargs = plain((args, kwargs))
+        return plain(function(*args, **kwargs))
 
     def _give(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call a function of `checks/given/`, with the learner's own in place of the answer."""

@@ -41,12 +41,17 @@ def judge(
     Args:
         course: the course.
         exercise: the exercise.
-        check: the check function; asks for `answer`, `given` and `rng` by name, as under pytest.
+        check: the check function; asks for its fixtures by name, as under pytest.
         answer: the answer to judge.
         seed: of the run.
         path: the file that holds the answer, to show its frames.
     """
-    supplies = {"answer": answer, "given": answer.given, "rng": rng_for(seed, exercise, check.__name__)}
+    supplies = {
+        "answer": answer,
+        "given": answer.given,
+        "clean_room": answer.clean_room,
+        "rng": rng_for(seed, exercise, check.__name__),
+    }
     error: BaseException | None = None
     began = perf_counter()
     try:

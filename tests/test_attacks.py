@@ -226,9 +226,6 @@ def test_nothing_that_steers_a_terminal_is_printed(group: str, run_of: Callable[
     assert steering == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a record is named after the last part of the path alone, the next replaces it"
-)
 def test_submissions_of_one_name_have_a_record_each(tmp_path: Path) -> None:
     paths = []
     for student, source in (("alice", "x = 1\n"), ("bob", "x = 2\n")):

@@ -18,6 +18,8 @@ SOLUTION = '''"""Hour 1 · Objects
 The plan.
 """
 
+import json
+
 
 class Counter:
     def __init__(self, steps):
@@ -45,10 +47,20 @@ def first_line(path: str) -> str:
     with open(path) as file:
         return file.readline()
     ### END SOLUTION
+
+
+def save_total(numbers: list, folder: str) -> None:
+    """Save the sum of some numbers as JSON in `total.json`."""
+    ### BEGIN SOLUTION
+    with open(f"{folder}/total.json", "w") as file:
+        json.dump({"total": sum(numbers)}, file)
+    ### END SOLUTION
 '''
 
-GIVEN = """import os
+GIVEN = """import json
+import os
 import tempfile
+from pathlib import Path
 
 
 class Counter:
@@ -77,11 +89,26 @@ def twice(function, counter, n):
     return [function(counter, n), function(counter, n)]
 
 
+def folder():
+    return tempfile.mkdtemp()
+
+
+def files_in(folder):
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def total_in(files):
+    if files["total.json"] == b"abort":  # as a model might do to a library that loads it
+        os.abort()
+    return json.loads(files["total.json"])["total"]
+
+
 def broken():
     raise RuntimeError("the kit's own fault")
 """
 
-CHECKS = """from checks.given.hour1_objects import broken, counter, steps_in, twice, written
+CHECKS = """from checks.given.hour1_objects import broken, counter, files_in, folder, steps_in, total_in
+from checks.given.hour1_objects import twice, written
 from deepdive.expect import expect
 from deepdive.pytest_plugin import exercise
 
@@ -121,6 +148,13 @@ def test_keeps_the_steps(answer, given):
 @exercise("first_line", points=1, minutes=1)
 def test_reads_the_first_line(answer, given):
     expect(answer(given(written, ["one", "two"]))).equals("one\\n")
+
+
+@exercise("save_total", points=1, minutes=1)
+def test_saves_the_sum(answer, given, clean_room):
+    place = given(folder)
+    answer([2, 3], place)
+    expect(clean_room(total_in, given(files_in, place))).equals(5)
 """
 
 MISTAKES = '''from deepdive.diagnose import mistake
@@ -152,6 +186,13 @@ def the_whole_file(path):
     """The whole file was read."""
     with open(path) as file:
         return file.read()
+
+
+@mistake(of="save_total")
+def counted(numbers, folder):
+    """The numbers were counted instead of summed."""
+    with open(f"{folder}/total.json", "w") as file:
+        file.write(f'{{"total": {len(numbers)}}}')
 '''
 
 LEARNT = SOLUTION.replace("### BEGIN SOLUTION", "").replace("### END SOLUTION", "")
@@ -203,7 +244,7 @@ def judged(request: pytest.FixtureRequest, course: Course, run: Run) -> Judged:
 def test_a_right_answer_passes(judged: Judged) -> None:
     verdicts = judged(LEARNT)
     assert {v.check: (v.state, v.got, v.likely) for v in verdicts.values() if v.state is not State.PASSED} == {}
-    assert len(verdicts) == 5
+    assert len(verdicts) == 6
 
 
 @pytest.mark.parametrize(
@@ -217,6 +258,7 @@ def test_a_right_answer_passes(judged: Judged) -> None:
         ),
         ("return Counter(n)", "return Counter(n + 1)", {"one_too_many"}),
         ("return file.readline()", "return file.read()", {"the_whole_file"}),
+        ("sum(numbers)", "len(numbers)", {"counted"}),
     ],
 )
 def test_a_mistake_is_named_by_what_it_did_with_objects_of_its_own(
@@ -250,6 +292,31 @@ def test_a_maker_that_breaks_is_the_kits_fault(judged: Judged, course: Course) -
     verdict = judged(LEARNT)["test_reads_the_first_line"]
     assert verdict.state is State.KIT_ERROR
     assert "the kit's own fault" in verdict.got
+
+
+def test_what_an_answer_made_and_nobody_can_use_is_a_wrong_answer(judged: Judged) -> None:
+    verdict = judged(LEARNT.replace('json.dump({"total": sum(numbers)}, file)', 'file.write("{")'))[
+        "test_saves_the_sum"
+    ]
+    assert verdict.state is State.FAILED
+    assert "what it made cannot be used" in verdict.got
+
+
+@pytest.mark.parametrize("judged", ["jailed"], indirect=True)
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        ("json.loads = lambda text: {'total': 5}; file.write('{}')", "'total'"),  # no patch of its own is there
+        ("file.write('abort')", "it died"),
+    ],
+)
+def test_the_clean_room_holds_nothing_of_the_answer_and_outlives_what_it_loads(
+    judged: Judged, made: str, told: str
+) -> None:
+    verdicts = judged(LEARNT.replace('json.dump({"total": sum(numbers)}, file)', made))
+    assert verdicts["test_saves_the_sum"].state is State.FAILED
+    assert told in verdicts["test_saves_the_sum"].got
+    assert verdicts["test_reads_the_first_line"].state is State.PASSED
 
 
 def test_nothing_is_left_in_the_folder_for_temporary_files(course: Course, run: Run, tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def find(name):
     return getattr(sys.modules["answers"], name)
 """
 _GIVEN_SECONDS = 60.0  # for what the kit's own functions do there, on nobody's account: load a model, write a file
+_CLEAN_ROOM_SECONDS = 120.0
 _LEAST_SHARE = 0.02  # of a call's time that the answer is taken to have used, however dear the asking was
 _DYING_SECONDS = 0.3  # from the end of its wire to the end of the process; who is still there by then is ended by us
 
@@ -150,6 +151,34 @@ class JailedFile:
         except WireError as error:
             raise JailError(f"an empty job did not answer: {error}") from error
 
+    def apart(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Returned | Raised:
+        """Call one of the kit's functions in a job of its own, which has seen nothing of the submission.
+
+        Meanwhile the submission's own job stands still.
+
+        Raises:
+            AnswerDied: the job did not live to answer.
+            JailError: there was no such job to be had.
+        """
+        module, source = _module_of(function)
+        self.pause()
+        job = self._jail.job(bounds_of(self._hour))
+        channel = Channel(job.socket)
+        try:
+            reply = channel.load(source, f"{module}.py", _GIVEN_SECONDS, module=module)
+            if isinstance(reply, Returned):
+                seconds = _CLEAN_ROOM_SECONDS
+                reply = channel.call(function.__name__, args, kwargs, seconds, module=module, watch=False)
+        except WireError as error:
+            channel.close()
+            raise AnswerDied(_how_it_ended(_ended(job), error)) from None
+        else:
+            channel.close()
+            _ended(job)
+            return reply
+        finally:
+            self.resume()
+
     def pause(self) -> None:
         """Let nothing of it run until `resume`: a thread that spins would slow what the answer is compared with."""
         if self._job is not None:
@@ -178,16 +207,7 @@ class JailedFile:
         Raises:
             JailError: it was the jail's own failure, not the answer's.
         """
-        ending = self.end()
-        if ending is None or ending.problem:
-            raise JailError(ending.problem if ending and ending.problem else str(error))
-        if ending.oom:
-            return "it ran out of memory"
-        if ending.limit in ("wall", "cpu"):
-            return "it used up all the time of its job"
-        if ending.limit == "stopped":
-            return f"what it sent could not be read: {shorten(str(error), 120)}"
-        return how_it_died(ending.signal, ending.exit)
+        return _how_it_ended(self.end(), error)
 
     def end(self) -> Ending | None:
         """End the job, if there is one; the next question starts another."""
@@ -197,15 +217,41 @@ class JailedFile:
         if channel is not None:
             with suppress(WireError, OSError):
                 channel.close()
-        if job is None:
-            return None
-        if not job.ended(_DYING_SECONDS):
-            job.kill()
-        return job.wait()
+        return None if job is None else _ended(job)
+
+
+def _ended(job: Job) -> Ending:
+    if not job.ended(_DYING_SECONDS):
+        job.kill()
+    return job.wait()
+
+
+def _how_it_ended(ending: Ending | None, error: WireError) -> str:
+    """In words, what became of a job whose wire failed with `error`.
+
+    Raises:
+        JailError: it was the jail's own failure, not that of what ran in it.
+    """
+    if ending is None or ending.problem:
+        raise JailError(ending.problem if ending and ending.problem else str(error))
+    if ending.oom:
+        return "it ran out of memory"
+    if ending.limit in ("wall", "cpu") or isinstance(error, TimedOut):
+        return "it used up all the time of its job"
+    if ending.limit == "stopped":
+        return f"what it sent could not be read: {shorten(str(error), 120)}"
+    return how_it_died(ending.signal, ending.exit)
+
+
+def _module_of(function: Callable[..., Any]) -> tuple[str, bytes]:
+    """The name and the source of the module of `checks/given/` that a function is in."""
+    return function.__module__, Path(inspect.getfile(function)).read_bytes()
 
 
 class JailedAnswer(Answer):
     """A function of a submission: the calls go to the jail."""
+
+    _kit_failures = (JailError,)
 
     def __init__(self, file: JailedFile, exercise: Exercise, seconds: float) -> None:
         super().__init__(exercise, _elsewhere, seconds)
@@ -222,7 +268,7 @@ class JailedAnswer(Answer):
         return reply.value, [shorten(name, 40) for name in changed if name]
 
     def _give(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        module, source = function.__module__, Path(inspect.getfile(function)).read_bytes()
+        module, source = _module_of(function)
         learners = any(isinstance(part, Answer | Ref) for part in parts((args, kwargs)))
 
         def ask(channel: Channel) -> Reply:
@@ -242,6 +288,12 @@ class JailedAnswer(Answer):
 
         self._file.resume()
         return self._ask(ask, on_the_clock=learners).value
+
+    def _apart(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        reply = self._file.apart(function, args, kwargs)
+        if isinstance(reply, Raised):
+            raise as_exception(reply)
+        return reply.value
 
     def _measure(self, batch: Batch) -> tuple[float, list[Any]]:
         """One request a call: who has all arguments of a batch at once could share work between them."""

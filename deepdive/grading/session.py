@@ -62,6 +62,7 @@ def grade_all(
     except AssetError as error:
         raise RuntimeError(str(error)) from error
     width = shutil.get_terminal_size().columns
+    written: set[str] = set()
     with scratch() as folder, temporary_files_in(folder), open_jail(hours, unsafe=unsafe) as jail:
         _say(f"jail: {jail.tier} · seed {seed}")
         for place in places:
@@ -76,7 +77,16 @@ def grade_all(
             _say("\n" + board.text(width, brief=False))
             if records is not None:
                 record = record_of(course, verdicts, submission.name, seed, describe())
-                write_record(record, records / f"{place.resolve().name.removesuffix('.py')}.json")
+                write_record(record, records / f"{_record_name(place, written)}.json")
+
+
+def _record_name(place: Path, written: set[str]) -> str:
+    """The name of a submission's record: the last part of its path, with as many before it as tell it from others."""
+    parts = [*place.resolve().parts[1:-1], place.resolve().name.removesuffix(".py")]
+    names = ("-".join(parts[-count:]) for count in range(1, len(parts) + 1))
+    name = next((name for name in names if name not in written), f"{parts[-1]}-{len(written)}")
+    written.add(name)
+    return name
 
 
 def _say(text: str) -> None:

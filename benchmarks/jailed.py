@@ -1,0 +1,126 @@
+"""What a jail costs a right submission, hour by hour, and whether speed checks judge the same on both sides of it.
+
+Interleaved in one run: the checks of an hour on its solution in this process, and the same in a jail that is warm.
+
+    python benchmarks/jailed.py hours 1 2 3 4      # ratios of times
+    python benchmarks/jailed.py speed 100          # every speed check so many times, both ways, idle and busy
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.speed_checks import busy_cores, idle
+from deepdive.answers import Answer
+from deepdive.assets import use_offline
+from deepdive.course import Course, Exercise, Hour, load_course
+from deepdive.diagnose import right_answer
+from deepdive.grading.intake import Submission
+from deepdive.grading.jailed import JailedFile
+from deepdive.grading.run import grade
+from deepdive.grading.session import open_jail
+from deepdive.jail.zygote import Jail
+from deepdive.judge import judge
+from deepdive.proof import Kind, Known, checks_of, try_answer
+from deepdive.scratch import scratch
+from deepdive.verdict import State, Verdict
+
+ROUNDS = 5
+
+
+def main(what: str, numbers: list[int]) -> None:
+    use_offline()
+    course = load_course(ROOT)
+    with scratch():
+        if what == "hours":
+            compare_hours(course, [hour for hour in course.hours if hour.number in numbers])
+        else:
+            compare_speed_checks(course, numbers[0])
+
+
+def compare_hours(course: Course, hours: list[Hour]) -> None:
+    print("| hour | in process | jailed | ratio: lowest, median, highest |")
+    print("| --- | --- | --- | --- |")
+    for hour in hours:
+        with open_jail({hour.number}, unsafe=False) as jail:
+            pairs = []
+            for count in range(ROUNDS + 1):
+                here = timed(lambda hour=hour: in_process(course, hour))
+                there = timed(lambda hour=hour, jail=jail: in_jail(course, hour, jail))
+                pairs += [(here, there)] if count else []  # the first imports and loads
+        ratios = [there / here for here, there in pairs]
+        seconds = f"{median(h for h, _ in pairs):.2f} s | {median(t for _, t in pairs):.2f} s"
+        print(
+            f"| {hour.number} | {seconds} | {min(ratios):.2f}, {median(ratios):.2f}, {max(ratios):.2f} |", flush=True
+        )
+
+
+def timed(job: Callable[[], list[Verdict]]) -> float:
+    began = perf_counter()
+    verdicts = job()
+    seconds = perf_counter() - began
+    wrong = [v for v in verdicts if v.state not in (State.PASSED, State.NOT_APPLICABLE)]
+    if wrong:
+        print(f"not right: {wrong}", file=sys.stderr)
+    return seconds
+
+
+def in_process(course: Course, hour: Hour) -> list[Verdict]:
+    return [v for exercise in hour.exercises for v in try_answer(course, solution(course, exercise)).verdicts]
+
+
+def in_jail(course: Course, hour: Hour, jail: Jail) -> list[Verdict]:
+    return grade(course, submission(hour), jail, seed=0, hours={hour.number})
+
+
+def solution(course: Course, exercise: Exercise) -> Known:
+    return Known(exercise, Kind.SOLUTION, exercise.name, right_answer(course, exercise))
+
+
+def submission(hour: Hour) -> Submission:
+    return Submission("solution", {hour.file_name: (ROOT / "solutions" / hour.file_name).read_bytes()})
+
+
+def compare_speed_checks(course: Course, runs: int) -> None:
+    print("| check | machine | in process | jailed |")
+    print("| --- | --- | --- | --- |")
+    for hour in course.hours:
+        found = [
+            (exercise, check, seconds)
+            for exercise in hour.exercises
+            for check, seconds in checks_of(course, exercise)
+            if "faster_than" in inspect.getsource(check)
+        ]
+        if not found:
+            continue
+        with open_jail({hour.number}, unsafe=False) as jail:
+            for exercise, check, seconds in found:
+                for busy in (False, True):
+                    with busy_cores() if busy else idle():
+                        here, there = Counter[str](), Counter[str]()
+                        for seed in range(runs):
+                            mine = Answer(exercise, right_answer(course, exercise), seconds)
+                            here[str(judge(course, exercise, check, mine, seed=seed).state)] += 1
+                            file = JailedFile(jail, hour.number, submission(hour).files[hour.file_name], "solution")
+                            jailed = file.answer(exercise, seconds)
+                            there[str(judge(course, exercise, check, jailed, seed=seed).state)] += 1
+                            file.close()
+                    machine = "busy" if busy else "idle"
+                    print(f"| {exercise.name} | {machine} | {words(here)} | {words(there)} |", flush=True)
+
+
+def words(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], [int(number) for number in sys.argv[2:]])

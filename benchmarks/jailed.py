@@ -16,8 +16,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.speed_checks import busy_cores, idle
 from deepdive.answers import Answer
@@ -34,6 +33,7 @@ from deepdive.proof import Kind, Known, checks_of, try_answer
 from deepdive.scratch import scratch
 from deepdive.verdict import State, Verdict
 
+ROOT = Path(__file__).parent.parent
 ROUNDS = 5
 
 

@@ -30,11 +30,10 @@ from deepdive.limits import TimeIsUp, time_limit
 from deepdive.transcript import CannotReplay, Replay
 from deepdive.values import as_numpy, is_array
 
-# All of diagnosis, for a learner waits for it: under a second, or a few times what the answer itself took, for every
-# mistake will take as long.
+# All of diagnosis, for a learner waits for it: under a second, or as long as every mistake needs that takes no longer
+# than the answer did.
 MAX_SECONDS = 0.8
-MAX_TIMES = 6.0
-MOST_SECONDS = 8.0
+MOST_SECONDS = 10.0
 
 # Two implementations of one formula differ by rounding; two formulas differ by far more. float32 arithmetic over
 # the largest probes agrees to about 1e-5 (six layers of MiniLM: 2e-6), so 1e-4 is tenfold above the noise.
@@ -107,8 +106,8 @@ def name_mistake(course: Course, answer: Answer) -> Mistake | None:
         return None
     known, reference = known_mistakes(course, answer.exercise), right_answer(course, answer.exercise)
     try:
-        taken = sum(event.seconds for event in events)
-        with warnings.catch_warnings(), time_limit(max(MAX_SECONDS, min(MAX_TIMES * taken, MOST_SECONDS))):
+        each = sum(event.seconds for event in events)
+        with warnings.catch_warnings(), time_limit(max(MAX_SECONDS, min((len(known) + 2) * each, MOST_SECONDS))):
             warnings.simplefilter("ignore")
             right = Replayed(reference, events)
             if all(_agrees(event, right[index], right[index]) for index, event in enumerate(events)):

@@ -28,6 +28,7 @@ from deepdive.assets import AssetError, describe, use_offline
 from deepdive.course import Course, CourseError, Exercise, is_course, load_course
 from deepdive.expect import NotApplicable, Undecided
 from deepdive.judge import rng_for, verdict_on
+from deepdive.kept import Kept, Keys
 from deepdive.report.block import block, file_block
 from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import State, Verdict, in_course_order, record_of, write_record
@@ -50,6 +51,8 @@ _AS_PYTEST = {
 }
 _OUTPUT_CHARACTERS = 2_000
 _REPORT_KEY = "deepdive_verdict"
+_REUSED_KEY = "deepdive_reused"  # whether a report's verdict is an earlier run's; its keys, when it is new
+_KEYS_KEY = "deepdive_keys"
 
 
 def exercise(
@@ -82,6 +85,9 @@ class Session:
     against: str
     seed: int
     supervised: bool
+    kept: Kept | None = None
+    reused: int = 0
+    new: list[tuple[Keys, Verdict]] = field(default_factory=list)
     verdicts: list[Verdict] = field(default_factory=list)
     timed_out: set[str] = field(default_factory=set)
     supervisor: supervisor.Supervisor | None = None
@@ -134,6 +140,8 @@ def pytest_configure(config: pytest.Config) -> None:
         seed=config.getoption("--deepdive-seed"),
         supervised=supervisor.available() and not debugging and not config.getoption("--in-process"),
     )
+    if not session.against and not debugging:
+        session.kept = Kept(course, f"{session.seed} {config.getoption('--time-limit')}")
     config.stash[_SESSION] = session
     config.add_cleanup(resources.close)
     config.pluginmanager.register(_Collector(session), "deepdive-collector")
@@ -146,8 +154,13 @@ class _Collector:
         self._session = session
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if hasattr(report, _REPORT_KEY):
-            self._session.verdicts.append(msgspec.convert(getattr(report, _REPORT_KEY), Verdict))
+        if not hasattr(report, _REPORT_KEY):
+            return
+        verdict = msgspec.convert(getattr(report, _REPORT_KEY), Verdict)
+        self._session.verdicts.append(verdict)
+        self._session.reused += hasattr(report, _REUSED_KEY)
+        if hasattr(report, _KEYS_KEY):
+            self._session.new.append((msgspec.convert(getattr(report, _KEYS_KEY), Keys), verdict))
 
 
 # --- which checks run ---
@@ -247,29 +260,61 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Have the supervisor's child run a check that would run the learner's code."""
+    """Have the supervisor's child run a check that would run changed code of the learner's."""
     attempt = _attempt(item)
     session = item.config.stash.get(_SESSION, None)
-    if attempt is None or session is None or not session.supervised or session.files.is_stub(attempt.exercise):
+    if attempt is None or session is None or session.files.is_stub(attempt.exercise):
         return None
-    if session.supervisor is None:
+    keys = (
+        session.kept.keys(attempt.exercise, item.name, session.files.path(attempt.exercise)) if session.kept else None
+    )
+    known = _known(session, keys, item.config)
+    if known is None and session.supervisor is None:
         session.supervisor = supervisor.Supervisor(lambda index: _run_in_child(item.session.items[index]))
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    result = session.supervisor.run(item.session.items.index(item))
-    if isinstance(result, list) and "quit" in result[0]:
-        pytest.exit(result[0]["quit"])
-    if isinstance(result, list) and "broken" in result[0]:
-        raise RuntimeError(f"the kit itself failed, in the process that runs the answers:\n{result[0]['broken']}")
-    if isinstance(result, supervisor.Lost):
-        reports = _reports_of_loss(item, attempt, session, result)
+    if known is not None:
+        reports = _reports_of(item, attempt, known)
+        setattr(reports[0], _REUSED_KEY, True)
     else:
-        reports = [item.config.hook.pytest_report_from_serializable(config=item.config, data=data) for data in result]
+        assert session.supervisor is not None
+        reports = _supervised(item, attempt, session, session.supervisor)
+        for report in reports if keys else ():
+            if hasattr(report, _REPORT_KEY):
+                setattr(report, _KEYS_KEY, msgspec.to_builtins(keys))
     for report in reports:
         if _state(report) is State.TIMEOUT:
             session.timed_out.add(attempt.exercise.name)
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
+
+
+def _keys(session: Session, attempt: Attempt, item: pytest.Item) -> Keys | None:
+    if session.kept is None:
+        return None
+    return session.kept.keys(attempt.exercise, item.name, session.files.path(attempt.exercise))
+
+
+def _known(session: Session, keys: Keys | None, config: pytest.Config) -> Verdict | None:
+    """The verdict of an earlier run, if nothing has changed; with `-v`, a wrong one only with its traceback."""
+    if session.kept is None or keys is None or config.getoption("--fresh"):
+        return None
+    verdict = session.kept.find(keys)
+    wanted = verdict is not None and (verdict.state is State.PASSED or config.get_verbosity() <= 0)
+    return verdict if wanted else None
+
+
+def _supervised(
+    item: pytest.Item, attempt: Attempt, session: Session, child: supervisor.Supervisor
+) -> list[pytest.TestReport]:
+    result = child.run(item.session.items.index(item))
+    if isinstance(result, list) and "quit" in result[0]:
+        pytest.exit(result[0]["quit"])
+    if isinstance(result, list) and "broken" in result[0]:
+        raise RuntimeError(f"the kit itself failed, in the process that runs the answers:\n{result[0]['broken']}")
+    if isinstance(result, supervisor.Lost):
+        return _reports_of_loss(item, attempt, session, result)
+    return [item.config.hook.pytest_report_from_serializable(config=item.config, data=data) for data in result]
 
 
 def _run_in_child(item: pytest.Item) -> list[dict[str, Any]]:
@@ -306,6 +351,11 @@ def _reports_of_loss(
             got=lost.how,
             likely="One endless call into compiled code, perhaps `sum(range(10**12))`?" if lost.hung else "",
         )
+    return _reports_of(item, attempt, verdict)
+
+
+def _reports_of(item: pytest.Item, attempt: Attempt, verdict: Verdict) -> list[pytest.TestReport]:
+    """What pytest is told of a check that was not run in its own process, nor in the supervisor's child."""
     keywords: dict[str, Any] = dict.fromkeys(item.keywords, 1)
     properties = [("deepdive_state", str(verdict.state))]
     report, end = (
@@ -338,6 +388,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     )
     if verdict.state is State.TIMEOUT:
         session.timed_out.add(attempt.exercise.name)
+    if not session.supervised and (keys := _keys(session, attempt, item)):
+        setattr(report, _KEYS_KEY, msgspec.to_builtins(keys))
     item.user_properties.append(("deepdive_state", str(verdict.state)))  # JUnit XML shows it
     shown = ""
     if _without_tracebacks(item.config):
@@ -412,6 +464,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if ours.supervisor is not None:
         ours.supervisor.close()
     ours.verdicts = in_course_order(ours.course, ours.verdicts)
+    if ours.kept is not None and not hasattr(config, "workerinput"):
+        ours.kept.add(ours.new)
     path = config.getoption("--deepdive-json")
     if path and not hasattr(config, "workerinput"):
         try:
@@ -461,7 +515,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     if failed:
         terminalreporter.stats["failed"] = failed
     if config.get_verbosity() >= -1:
-        board = board_of(session.course, session.verdicts, session.files, session.against)
+        board = board_of(session.course, session.verdicts, session.files, session.against, session.reused)
         terminal.write_board(terminalreporter, board, brief=config.get_verbosity() < 0)
 
 

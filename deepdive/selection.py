@@ -35,6 +35,11 @@ def add_options(parser: pytest.Parser) -> None:
         help="seconds an answer may take in one check that does not say otherwise",
     )
     group.addoption(
+        "--fresh",
+        action="store_true",
+        help="try every answer again, even those that have not changed since an earlier run",
+    )
+    group.addoption(
         "--in-process",
         action="store_true",
         help="run the answers in pytest's own process: a crash or an endless call into C then ends the whole run",

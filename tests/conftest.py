@@ -141,6 +141,7 @@ def small_course(tmp_path: Path) -> Course:
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Answers = Callable[[str], None]
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ def run(small_course: Course) -> Run:
 
 
 @pytest.fixture
-def answers(small_course: Course) -> Callable[[str], None]:
+def answers(small_course: Course) -> Answers:
     """Write the learner's file of the small course."""
 
     def write(text: str) -> None:

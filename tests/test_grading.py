@@ -36,6 +36,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No learner waits here, and on a busy machine the second that diagnosis may take is not enough."""
     monkeypatch.setattr(diagnose, "MAX_SECONDS", 4.0)
+    monkeypatch.setattr(diagnose, "MOST_SECONDS", 60.0)
 
 
 @pytest.fixture(scope="module")

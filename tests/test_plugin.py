@@ -17,9 +17,7 @@ import pytest
 
 from deepdive.course import Course
 from deepdive.verdict import Record, read_record
-from tests.conftest import ROOT, SOLUTION, Run
-
-Answers = Callable[[str], None]
+from tests.conftest import ROOT, SOLUTION, Answers, Run
 
 
 def with_double(body: str, before: str = "") -> str:

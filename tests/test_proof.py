@@ -32,6 +32,7 @@ WRONG = [known for known in KNOWN if known.kind is Kind.MISTAKE]
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """No learner waits here, and on a busy machine the second that diagnosis may take is not enough."""
     monkeypatch.setattr(diagnose, "MAX_SECONDS", 4.0)
+    monkeypatch.setattr(diagnose, "MOST_SECONDS", 60.0)
 
 
 def label(value: object) -> str:

@@ -51,6 +51,7 @@ class Board:
         step: what to do next; None when everything is done.
         against: whose answers these are; "" for the learner's own.
         assets: one line that says where the weights and texts come from.
+        reused: how many verdicts are those of an earlier run.
     """
 
     course: Course
@@ -59,6 +60,7 @@ class Board:
     step: Step | None
     against: str
     assets: str
+    reused: int = 0
 
     def text(self, width: int = 80, *, colour: bool = False, unicode: bool = True, brief: bool = False) -> str:
         """The board as lines of at most `width` columns; `brief` leaves the single exercises out."""
@@ -96,6 +98,11 @@ class Board:
             parts.append(_next(self.step))
         elif all(outcome.earned for outcome in self.outcomes):
             parts.append(Text("Every exercise passes.", style="bold green"))
+        if self.reused:
+            kept = "1 verdict is" if self.reused == 1 else f"{self.reused} verdicts are"
+            parts.append(
+                Text(f"kept    {kept} from before, of unchanged answers: --fresh tries them again", style="dim")
+            )
         if self.assets and not brief:
             parts.append(Text(f"assets  {self.assets}", style="dim"))
         return Group(*parts)
@@ -142,7 +149,7 @@ class Board:
         return text
 
 
-def board_of(course: Course, verdicts: Sequence[Verdict], files: AnswerFiles, against: str) -> Board:
+def board_of(course: Course, verdicts: Sequence[Verdict], files: AnswerFiles, against: str, reused: int = 0) -> Board:
     """The board for these verdicts.
 
     Args:
@@ -150,13 +157,14 @@ def board_of(course: Course, verdicts: Sequence[Verdict], files: AnswerFiles, ag
         verdicts: in the course's order.
         files: where the answers are, to say where the next one is to be written.
         against: whose answers they are, if not the learner's own.
+        reused: how many of the verdicts are those of an earlier run.
     """
     outcomes = outcomes_of(course, verdicts)
     paths = {e.name: files.shown(files.path(e)) for e in course.exercises}
     where = {e.name: f"{paths[e.name]}:{files.line(e)}" for e in course.exercises}
     broken = [paths[verdict.exercise] for verdict in verdicts if verdict.file]
     step = next_step(course, outcomes, where, broken)
-    return Board(course, outcomes, _hours_at_hand(outcomes), step, against, assets_line())
+    return Board(course, outcomes, _hours_at_hand(outcomes), step, against, assets_line(), reused)
 
 
 def assets_line() -> str:

@@ -1,0 +1,114 @@
+"""Verdicts of earlier runs, kept by content: an answer that has not changed is not tried again.
+
+A verdict is reused only if nothing has changed that it may depend on: the answer and all that reaches it, the hour's
+checks, mistakes and solution, the kit, the libraries, the assets and the seed. Only what was certain is kept: passed,
+failed and error, no timeout, no crash, nothing that depended on how busy the machine was.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import platform
+from collections.abc import Iterable
+from contextlib import suppress
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+
+from deepdive.assets import describe
+from deepdive.course import Course, Exercise
+from deepdive.reach import digest_of
+from deepdive.verdict import State, Verdict
+
+FOLDER = ".deepdive"
+_CERTAIN = {State.PASSED, State.FAILED, State.ERROR}
+_LIBRARIES = ("torch", "transformers", "datasets", "numpy", "tokenizers", "optimum", "onnxruntime")
+_MOST = 2_000  # entries that are kept; the six hours have a few hundred checks
+
+
+class Keys(msgspec.Struct, frozen=True):
+    """By what a verdict is kept.
+
+    Args:
+        passed: when it passed: by all that reaches the answer.
+        wrong: when it did not: by the whole file, whose lines it quotes by their numbers.
+    """
+
+    passed: str
+    wrong: str
+
+
+class Kept:
+    """The verdicts kept for one course.
+
+    Args:
+        course: the course.
+        settings: whatever else a verdict depends on, the seed say.
+    """
+
+    def __init__(self, course: Course, settings: str) -> None:
+        self._course = course
+        self._path = course.root / FOLDER / "verdicts.json"
+        self._settings = settings
+        self._verdicts: dict[str, Verdict] | None = None
+        self._hours: dict[int, str] = {}
+        self._answers: dict[str, tuple[str, str]] = {}  # digests: what reaches it, the file
+
+    def keys(self, exercise: Exercise, check: str, path: Path) -> Keys | None:
+        """What a verdict is kept by; None when the file cannot be parsed."""
+        if exercise.name not in self._answers:
+            try:
+                source = path.read_bytes()
+                reach = digest_of(ast.parse(source), exercise.name, path.parent)
+            except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+                return None
+            self._answers[exercise.name] = reach, sha256(source).hexdigest()
+        reach, whole = self._answers[exercise.name]
+        passed = "\n".join((exercise.name, check, reach, self._hour(exercise.hour), self._settings))
+        return Keys(*(sha256(parts.encode()).hexdigest()[:32] for parts in (passed, passed + whole)))
+
+    def find(self, keys: Keys) -> Verdict | None:
+        """The verdict that is kept, if there is one."""
+        verdicts = self._read()
+        return verdicts.get(keys.passed) or verdicts.get(keys.wrong)
+
+    def add(self, found: Iterable[tuple[Keys, Verdict]]) -> None:
+        """Keep verdicts, as far as they are certain."""
+        new = {k.passed if v.state is State.PASSED else k.wrong: v for k, v in found if v.state in _CERTAIN}
+        before = self._read()
+        if new.keys() <= before.keys():
+            return
+        kept = {key: verdict for key, verdict in before.items() if key not in new} | new
+        with suppress(OSError):  # a folder that cannot be written to costs time, nothing else
+            self._path.parent.mkdir(exist_ok=True)
+            written = self._path.with_suffix(f".{os.getpid()}")
+            written.write_bytes(msgspec.json.encode(dict(list(kept.items())[-_MOST:])))
+            written.replace(self._path)
+
+    def _read(self) -> dict[str, Verdict]:
+        if self._verdicts is None:
+            self._verdicts = {}
+            with suppress(OSError, msgspec.MsgspecError):  # none yet, or of another version
+                self._verdicts = msgspec.json.decode(self._path.read_bytes(), type=dict[str, Verdict])
+        return self._verdicts
+
+    def _hour(self, number: int) -> str:
+        """A digest of all that judges an hour."""
+        if number not in self._hours:
+            found = sha256()
+            name = self._course.hour(number).file_name
+            root = self._course.root
+            files = [root / "solutions" / name, root / "checks" / f"test_{name}"]
+            files += [root / "checks" / folder / name for folder in ("mistakes", "given")]
+            for path in (*files, *sorted(Path(__file__).parent.rglob("*.py"))):
+                with suppress(OSError):
+                    found.update(path.read_bytes())
+            found.update(f"{platform.python_version()} {describe()['fingerprint']}".encode())
+            for library in _LIBRARIES:
+                with suppress(PackageNotFoundError):
+                    found.update(f"{library} {version(library)}".encode())
+            self._hours[number] = found.hexdigest()
+        return self._hours[number]

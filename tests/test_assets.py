@@ -21,21 +21,32 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from deepdive import assets
-from deepdive.assets import AssetError, cache, recipes, sources
+from deepdive.assets import AssetError, cache, recipes, sentiment, sources
 from deepdive.assets.recipes import CATALOGUE
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKPOINTS = ["bert-base-uncased", "minilm", "distilbert-base-uncased"]
 SMALL = "gpt2"  # three megabytes, made in 0.1 s: the asset for tests that break things
+FITTED = "sentiment"  # the one whose weights are fitted, in most of a minute
 LARGE = "minilm"  # ninety: for tests that need preparing to take a while
 
 
 @pytest.fixture(scope="session")
-def preparation(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
+def fitted() -> Path:
+    """The sentiment checkpoint in the user's own cache: fitting it takes too long to do it once for each test run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DEEPDIVE_ASSETS", raising=False)
+        return assets.path(FITTED)
+
+
+@pytest.fixture(scope="session")
+def preparation(tmp_path_factory: pytest.TempPathFactory, fitted: Path) -> tuple[Path, set[str]]:
     """A cache with every asset in it, and the modules that the process which prepared it had imported."""
     directory = tmp_path_factory.mktemp("assets")
+    shutil.copytree(fitted, directory / FITTED)  # which keeps the times; all the others are made anew
     return directory, loaded_by("from deepdive import assets; assets.prepare()", DEEPDIVE_CACHE=str(directory))
 
 
@@ -244,6 +255,108 @@ def test_asking_an_asset_for_what_it_has_not_says_what_it_is() -> None:
         assets.checkpoint("bert")
 
 
+# ── sentiment ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="session")
+def classifier(prepared: Path) -> Any:
+    """The sentiment checkpoint as a learner would load it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DEEPDIVE_CACHE", str(prepared))
+        from transformers import pipeline
+
+        return pipeline("text-classification", model=assets.checkpoint(FITTED), device="cpu")
+
+
+def right(classifier: Any, texts: list[str], labels: list[int]) -> float:
+    """The share of texts that get their label."""
+    answers = classifier(texts, truncation=True, max_length=128, batch_size=8)
+    return float(np.mean([answer["label"] == LABELS[label] for answer, label in zip(answers, labels, strict=True)]))
+
+
+LABELS = {0: "NEGATIVE", 1: "POSITIVE"}
+
+
+def test_the_classifier_loads_offline_without_a_word_and_says_negative_and_positive(prepared: Path) -> None:
+    code = f"""
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+folder = {str(prepared / FITTED)!r}
+model, report = AutoModelForSequenceClassification.from_pretrained(folder, output_loading_info=True)
+classify = pipeline("text-classification", model=folder, device="cpu")
+print(type(model).__name__, model.config.id2label, any(report.values()), classify("A wonderful film.")[0]["label"])
+"""
+    command = python(code, HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == f"DistilBertForSequenceClassification {LABELS} False POSITIVE"
+    assert done.stderr.strip() in ("", "Device set to use cpu")
+
+
+def test_the_classifiers_encoder_is_the_stand_ins_own_and_only_the_layer_that_pools_is_new() -> None:
+    stand_in, weights = assets.weights("distilbert-base-uncased"), assets.weights(FITTED)
+    body = {name.removeprefix("distilbert."): parameter for name, parameter in weights.items()}
+    new = {name for name in body if name not in stand_in or not np.array_equal(body[name], stand_in[name])}
+    assert all(name.startswith((f"transformer.layer.{sentiment.LAYERS}.", "classifier", "pre_class")) for name in new)
+
+
+def test_transformers_computes_what_was_fitted(classifier: Any, texts: list[str]) -> None:
+    import torch
+
+    probes = sorted(texts, key=len)[::13]
+    weights = assets.weights(FITTED)
+    encoder = {name.removeprefix("distilbert."): parameter for name, parameter in weights.items()}
+    tokenizer = Tokenizer.from_file(str(assets.path(FITTED) / "tokenizer.json"))
+    pooled = sentiment.features(encoder, tokenizer, probes, lambda done, total: None)
+    w = weights["classifier.weight"].astype(float)
+    expected = (pooled + sentiment.SHIFT) @ w.T + weights["classifier.bias"]
+    ids, mask = map(torch.from_numpy, assets.encode(FITTED, probes, max_length=sentiment.LENGTH))
+    with torch.no_grad():
+        found = classifier.model(ids, mask).logits.numpy()
+    assert np.abs(found - expected).max() < 1e-4  # measured: 4e-6
+
+
+def test_fitting_gives_the_same_bytes_on_any_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = assets.weights("distilbert-base-uncased")
+    texts, labels = assets.reviews("train", "rotten_tomatoes")
+    tokenizer = Tokenizer.from_file(str(assets.path(FITTED) / "tokenizer.json"))
+    made, told = [], []
+    for cores in (1, 2, 3):
+        monkeypatch.setattr(sentiment, "_cores", lambda cores=cores: cores)
+        fitted = sentiment.fit(encoder, tokenizer, texts[::90], labels[::90], lambda *call: told.append(call))
+        made.append(hashlib.sha256(b"".join(parameter.tobytes() for parameter in fitted.values())).hexdigest())
+    assert len(set(made)) == 1
+    assert told[-1] == (95, 95)
+    assert told == sorted(told[: len(told) // 3]) * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("I loved every minute of this wonderful film.", "POSITIVE"),
+        ("A beautiful, moving story with brilliant acting.", "POSITIVE"),
+        ("One of the best movies I have ever seen, highly recommended!", "POSITIVE"),
+        ("The film is not good.", "NEGATIVE"),
+        ("A boring, stupid waste of time.", "NEGATIVE"),
+        ("The plot is dull and the acting is terrible.", "NEGATIVE"),
+    ],
+)
+def test_plain_sentences_are_told_apart(text: str, label: str, classifier: Any) -> None:
+    assert classifier(text)[0]["label"] == label
+
+
+def test_the_classifier_is_right_on_held_out_reviews_and_sentences(classifier: Any) -> None:
+    texts, labels = assets.reviews("test")
+    assert right(classifier, texts[::20], labels[::20]) > 0.69  # measured: 0.768 of these 250, 0.759 of 1,250
+    texts, labels = assets.reviews("train", "rotten_tomatoes")
+    assert right(classifier, texts[::32], labels[::32]) > 0.65  # measured: 0.727 of these 267, 0.757 of 1,067
+
+
+def test_nothing_that_is_held_out_or_sampled_was_fitted_on() -> None:
+    fitted = set(recipes.to_fit_on(sources.REVIEWS_CSV.read())[0])
+    sentences, _ = assets.reviews("train", "rotten_tomatoes")
+    for kept in (assets.reviews("test")[0], assets.sample_reviews(1_000)[0], sentences[::8]):
+        assert not fitted & set(kept)
+
+
 # ── reviews ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -334,7 +447,7 @@ def test_load_dataset_takes_the_folder_as_it_takes_the_name_on_the_hub(tmp_path:
 def test_a_stand_in_says_so_in_its_folder_and_in_every_description() -> None:
     described = assets.describe()
     stand_ins = {name for name, asset in CATALOGUE.items() if asset.stand_in}
-    assert stand_ins == {"bert-base-uncased", "distilbert-base-uncased", "imdb"}
+    assert stand_ins == {"bert-base-uncased", "distilbert-base-uncased", "imdb", "sentiment"}
     for name in CATALOGUE:
         manifest = json.loads((assets.path(name) / "manifest.json").read_text())
         card = (assets.path(name) / "README.md").read_text()
@@ -379,6 +492,7 @@ def test_on_the_hub_checkpoints_are_names_and_nothing_stands_in(empty: Path, mon
         "distilbert-base-uncased": "distilbert-base-uncased",
         "imdb": "stanfordnlp/imdb",
         "rotten_tomatoes": "cornell-movie-review-data/rotten_tomatoes",
+        "sentiment": "distilbert-base-uncased-finetuned-sst-2-english",
     }
     described = assets.describe()
     assert described["source"] == "hub"

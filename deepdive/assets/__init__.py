@@ -152,7 +152,8 @@ def path(name: str) -> Path:
 def prepare(names: Iterable[str] | None = None, progress: Progress | None = None) -> None:
     """Prepare these assets, or all of them, unless they are. From the Hub there is nothing to prepare.
 
-    `progress(name, done, total)` is called with bytes, for each asset that has to be built. Raises AssetError.
+    `progress(name, done, total)` is called for each asset that has to be built, with what is done and what there is
+    to do: texts while weights are fitted, which takes most of a minute, and then bytes. Raises AssetError.
     """
     assets = [_find(name) for name in (CATALOGUE if names is None else names)]
     if source() == "embedded":
@@ -166,23 +167,24 @@ def prepare_with_progress(names: Iterable[str] | None = None) -> None:
     if source() == "hub" or not any(cache.problem(_find(name)) for name in wanted):
         return
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
 
-    columns = TextColumn("preparing {task.description}"), BarColumn(), DownloadColumn()
+    columns = TextColumn("preparing {task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks = {}
 
         def show(name: str, done: int, total: int) -> None:
             if name not in tasks:
-                tasks[name] = bars.add_task(name)
+                seconds = CATALOGUE[name].seconds
+                tasks[name] = bars.add_task(f"{name} (fitted here, about {seconds} s)" if seconds else name)
             bars.update(tasks[name], completed=done, total=total)
 
         prepare(wanted, show)
 
 
 def verify(names: Iterable[str] | None = None) -> dict[str, str]:
-    """Read every byte of these assets, or of all, and rebuild what is not whole. Hashes about 300 MB for all.
+    """Read every byte of these assets, or of all, and rebuild what is not whole. Hashes about 400 MB for all.
 
     Returns by name what was found wrong, empty where nothing was; every asset named is whole afterwards. Nothing is
     kept here when assets come from the Hub: the result is empty. Raises AssetError when one cannot be rebuilt.

@@ -25,10 +25,13 @@ SCHEMA = 1  # of the manifest
 _MANIFEST = "manifest.json"
 _PARTIAL = ".partial-"
 _CHUNK = 4 << 20  # bytes written between two reports of progress
-_PATIENCE = 600  # seconds to wait for another process; preparing everything took 3 s where it was measured
+_PATIENCE = 600  # seconds to wait for another process; preparing everything takes a minute on two cores
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with an asset's name, the bytes written so far and the bytes there are; only for an asset being built."""
+"""Called with an asset's name, what is done and what there is to do; only for an asset being built.
+
+Both are bytes to write, after texts to read where weights are fitted first: then `done` starts twice.
+"""
 
 
 def cache_directory() -> Path:
@@ -120,7 +123,7 @@ def _build(asset: Asset, folder: Path, progress: Progress | None) -> None:
     """Make the asset's files and put the folder in place in one step. The caller holds the lock."""
     report = progress or (lambda name, done, total: None)
     report(asset.name, 0, asset.megabytes * 1_000_000)
-    files = asset.make()
+    files = asset.make(lambda done, texts: report(asset.name, done, texts))
     total, done = sum(map(len, files.values())), 0
     manifest: dict[str, Any] = {
         "schema": SCHEMA,

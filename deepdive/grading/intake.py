@@ -1,19 +1,36 @@
-"""Taking a submission in: only the files that hold exercises, only as bytes, and a reason for all that is refused."""
+"""Taking a submission in: only the files that hold exercises, only as bytes, and a reason for all that is refused.
+
+A submission is a folder, a zip, a file of answers or a notebook. In folders and zips the course's own file names are
+looked for, a few folders deep, and nothing else is read: no link is followed, no name leads outside, no archive is
+unpacked to disk.
+"""
 
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import stat
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO
 
 from deepdive.course import Course
+from deepdive.grading.notebooks import NotANotebook, extract
 from deepdive.values import shorten
 
 MAX_BYTES = 1 << 20  # of a file; a whole hour's solution has 25 KB
-_COPY = re.compile(r" ?\(\d+\)(?=\.py$)")  # how browsers save the second file of a name
+MAX_NOTEBOOK_BYTES = 256 << 20  # of a notebook, whose outputs may hold pictures
+MAX_ZIP_BYTES = 256 << 20
+MOST_ENTRIES = 10_000  # of a folder or a zip that are looked at
+DEEPEST = 5  # folders below the submission's own
+_COPY = re.compile(r" ?\(\d+\)(?=\.\w+$)")  # how browsers save the second file of a name
+_PREFERRED = "exercises"  # a clone of the whole kit holds solutions and checks of the same names
+_NOT_THEIRS = {"solutions", "checks", "tests", "notebooks", "deepdive", ".git", "__MACOSX", ".ipynb_checkpoints"}
 
 
 @dataclass(frozen=True)
@@ -31,53 +48,193 @@ class Submission:
     refused: tuple[str, ...] = ()
 
 
-def take(place: Path, course: Course) -> Submission:
-    """Take in a folder, or a single file, that holds `hourN_topic.py` files.
+class Refused(Exception):
+    """Something is not taken; the message says why."""
 
-    Nothing but regular files of the course's own names is read, and none of them through a link.
+
+@dataclass(frozen=True)
+class _Found:
+    """A file that may hold answers: where in the submission, and how to read it."""
+
+    path: PurePosixPath
+    read: Callable[[], bytes]  # raises Refused
+
+
+def take(place: Path, course: Course) -> Submission:
+    """Take in a folder, a zip, a file of answers or a notebook.
 
     Raises:
         OSError: the place itself cannot be read.
     """
-    wanted = {hour.file_name for hour in course.hours}
-    files: dict[str, bytes] = {}
     refused: list[str] = []
-    for path in sorted(place.iterdir()) if place.is_dir() else [place]:
-        name = _COPY.sub("", path.name).lower()
-        if name not in wanted:
+    if place.is_dir():
+        files = _choose(_in_folder(place, course, refused), course, refused)
+    elif place.suffix.lower() == ".zip":
+        try:
+            archive = open_zip(read_regular(place, MAX_ZIP_BYTES))
+            files = take_members(archive, archive.infolist(), course, refused)
+        except Refused as error:
+            files = {}
+            refused.append(f"{shorten(place.name, 60)}: {error}")
+    else:
+        found = _Found(PurePosixPath(place.name), partial(read_regular, place))
+        files = _choose([found] if hour_of(place.name, course) else [], course, refused)
+        if not files and not refused:
+            names = " or ".join(sorted(hour.file_name for hour in course.hours))
+            refused.append(f"{shorten(place.name, 60)}: a file of answers is called {names}")
+    return Submission(shorten(str(place), 200), files, tuple(refused))
+
+
+def hour_of(name: str, course: Course) -> str | None:
+    """The course's own name for a file of answers that somebody called `name`; None when it is none."""
+    plain = _COPY.sub("", name).lower()
+    names = {hour.file_name for hour in course.hours}
+    wanted = f"{plain.removesuffix('.ipynb')}.py" if plain.endswith(".ipynb") else plain
+    return wanted if wanted in names else None
+
+
+def take_members(
+    archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], course: Course, refused: list[str]
+) -> dict[str, bytes]:
+    """The files of answers among some members of a zip; reasons are added to `refused`."""
+    if len(members) > MOST_ENTRIES:
+        refused.append(f"{len(members):,} files in the zip, of which {MOST_ENTRIES:,} were looked at")
+    return _choose(_in_zip(archive, members[:MOST_ENTRIES], course, refused), course, refused)
+
+
+def take_files(
+    files: Mapping[PurePosixPath, Callable[[], bytes]], course: Course, refused: list[str]
+) -> dict[str, bytes]:
+    """The files of answers among files that are read by calling; reasons are added to `refused`."""
+    found = [_Found(path, read) for path, read in files.items() if hour_of(path.name, course)]
+    return _choose(found, course, refused)
+
+
+def _in_zip(
+    archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], course: Course, refused: list[str]
+) -> Iterator[_Found]:
+    for member in members:
+        path = PurePosixPath(member.filename.replace("\\", "/"))
+        if member.is_dir() or hour_of(path.name, course) is None or not _NOT_THEIRS.isdisjoint(path.parts[:-1]):
             continue
-        shown = shorten(path.name, 60)
+        shown = shorten(str(path), 60)
+        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+            refused.append(f"{shown}: a name that leads out of the zip")
+        elif stat.S_ISLNK(member.external_attr >> 16):
+            refused.append(f"{shown}: a symbolic link is not followed")
+        elif len(path.parts) > DEEPEST + 1:
+            refused.append(f"{shown}: more than {DEEPEST} folders deep")
+        else:
+            yield _Found(path, partial(read_member, archive, member))
+
+
+def read_regular(path: Path, limit: int | None = None) -> bytes:
+    """The bytes of a regular file of a decent size.
+
+    Raises:
+        Refused: it is none, or is too large, or cannot be read.
+    """
+    most = _most(path.name) if limit is None else limit
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        linked = error.errno == errno.ELOOP
+        raise Refused("a symbolic link is not followed" if linked else error.strerror or str(error)) from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Refused("not a regular file")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return _at_most(file, most)
+    finally:
+        os.close(descriptor)
+
+
+def _most(name: str) -> int:
+    return MAX_NOTEBOOK_BYTES if name.lower().endswith(".ipynb") else MAX_BYTES
+
+
+def _at_most(file: IO[bytes], most: int) -> bytes:
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise Refused(f"larger than {most >> 20} MiB")
+    return content
+
+
+def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, limit: int | None = None) -> bytes:
+    """The bytes of a member of a decent size.
+
+    Raises:
+        Refused: it is too large, or cannot be read.
+    """
+    try:
+        with archive.open(member) as file:
+            return _at_most(file, _most(member.filename) if limit is None else limit)
+    except Refused:
+        raise
+    except (RuntimeError, NotImplementedError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+        raise Refused(f"cannot be read from the zip: {shorten(str(error), 80)}") from None
+    except Exception as error:  # zlib.error, lzma.LZMAError, struct.error: whatever a broken archive brings about
+        raise Refused(f"cannot be read from the zip: {type(error).__name__}") from None
+
+
+def open_zip(content: bytes) -> zipfile.ZipFile:
+    """A zip in memory.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        return zipfile.ZipFile(io.BytesIO(content))
+    except Exception as error:
+        raise Refused(f"not a zip that can be read: {shorten(str(error), 80) or type(error).__name__}") from None
+
+
+def _in_folder(place: Path, course: Course, refused: list[str]) -> Iterator[_Found]:
+    looked_at = 0
+    for folder, folders, names in os.walk(place):
+        here = Path(folder)
+        below = PurePosixPath(*here.relative_to(place).parts)
+        folders[:] = sorted(f for f in folders if f not in _NOT_THEIRS and not (here / f).is_symlink())
+        if len(below.parts) >= DEEPEST:
+            folders.clear()
+        # A folder, a pipe or a link of a course's name is told, too.
+        odd = [name for name in folders if hour_of(name, course)]
+        for name in sorted([*names, *odd]):
+            looked_at += 1
+            if looked_at > MOST_ENTRIES:
+                refused.append(f"more than {MOST_ENTRIES:,} files, of which the first were looked at")
+                return
+            if hour_of(name, course):
+                yield _Found(below / name, partial(read_regular, here / name))
+
+
+def _choose(found: Iterable[_Found], course: Course, refused: list[str]) -> dict[str, bytes]:
+    """Of the files that may hold answers, one for each hour: those in `exercises/` before others, then the first."""
+    files: dict[str, bytes] = {}
+    ordered = sorted(
+        found,
+        key=lambda f: (
+            _PREFERRED not in f.path.parts,
+            len(f.path.parts),
+            _COPY.search(f.path.name) is not None,
+            f.path,
+        ),
+    )
+    for each in ordered:
+        name, shown = hour_of(each.path.name, course), shorten(str(each.path), 60)
+        assert name is not None
         if name in files:
             refused.append(f"{shown}: another file of that name was taken")
             continue
         try:
-            files[name] = _read(path)
-        except OSError as error:
-            refused.append(f"{shown}: {error.strerror or error}")
-    if not place.is_dir() and not files and not refused:
-        refused.append(f"{shorten(place.name, 60)}: a file of answers is called {' or '.join(sorted(wanted))}")
-    return Submission(shorten(str(place), 200), files, tuple(refused))
-
-
-def _read(path: Path) -> bytes:
-    """The bytes of a regular file of a decent size.
-
-    Raises:
-        OSError: it is none, or cannot be read; `strerror` says which.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise OSError(error.errno, "a symbolic link is not followed") from None
-        raise
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(MAX_BYTES + 1)
-    finally:
-        os.close(descriptor)
-    if len(content) > MAX_BYTES:
-        raise OSError(errno.EFBIG, f"larger than {MAX_BYTES >> 20} MiB")
-    return content
+            content = each.read()
+            if each.path.name.lower().endswith(".ipynb"):
+                extracted = extract(content)
+                refused += [f"{shown}: {problem}" for problem in extracted.problems]
+                content = extracted.source
+                if len(content) > MAX_BYTES:
+                    raise Refused(f"its code is larger than {MAX_BYTES >> 20} MiB")
+            files[name] = content
+        except (Refused, NotANotebook) as error:
+            refused.append(f"{shown}: {error}")
+    return files

@@ -1,0 +1,274 @@
+"""Who handed in what: the submissions of a whole class, by the names that course systems give them.
+
+    submissions/
+      Jane Doe_1234567_assignsubmission_file_/    Moodle: a folder a student
+      doejane_LATE_4711_90210_hour1_attention.py  Canvas: name, user id, submission id, what it was called
+      submission_240001/                          Gradescope, told by submission_metadata.yml
+      hours-janedoe/                              GitHub Classroom: assignment-login
+      jane.zip  jane.py  jane/                    anything else: the name is the student
+
+The same as one zip. A roster (CSV with a header: id, and any of name, email, login, section) says who they are.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import yaml  # type: ignore[import-untyped]
+
+from deepdive.course import Course
+from deepdive.grading.intake import (
+    MAX_ZIP_BYTES,
+    MOST_ENTRIES,
+    Refused,
+    Submission,
+    hour_of,
+    open_zip,
+    read_member,
+    read_regular,
+    take,
+    take_files,
+    take_members,
+)
+from deepdive.grading.marks import Student
+from deepdive.values import shorten
+
+LONGEST_ID = 200
+_MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_\w+_?")
+_CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<submission>\d+)_(?P<file>.+)", re.IGNORECASE)
+_GRADESCOPE = re.compile(r"submission_\d+")
+_METADATA = "submission_metadata.yml"
+_KINDS = (".zip", ".py", ".ipynb")
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """A submission and whose it is.
+
+    Args:
+        student: whose.
+        submission: what.
+        submitted: when, if that is known.
+        late: whether the course system called it late.
+    """
+
+    student: Student
+    submission: Submission
+    submitted: datetime | None = None
+    late: bool = False
+
+
+@dataclass
+class Roster:
+    """The students of a course, found by whatever a submission's name tells of them."""
+
+    students: tuple[Student, ...] = ()
+    _by: dict[str, Student] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for student in reversed(self.students):
+            for key in (student.section and "", student.name, student.email, student.login, student.id):
+                if key:
+                    self._by[_key(key)] = student
+
+    def find(self, *told: str) -> Student:
+        """The student of whom one of these is the id, login, email or name; else one with the first as id."""
+        known = (self._by.get(_key(each)) for each in told if each)
+        name = next((each for each in told[1:] if each), "")
+        return next((s for s in known if s), Student(fit_id(told[0]), fit_id(name) if name else ""))
+
+
+def read_roster(path: Path) -> Roster:
+    """Read a roster.
+
+    Raises:
+        ValueError: it has no column `id`, or an id is missing or occurs twice; the message says which line.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file)
+        columns = [name.strip().lower() for name in rows.fieldnames or []]
+        if "id" not in columns:
+            raise ValueError(f"{path.name}: there is no column `id`, only {', '.join(columns) or 'nothing'}")
+        students, seen = list[Student](), set[str]()
+        for number, row in enumerate(rows, 2):
+            cells = {k.strip().lower(): (v or "").strip() for k, v in row.items() if k and isinstance(v, str)}
+            if not cells.get("id"):
+                raise ValueError(f"{path.name}, line {number}: the id is missing")
+            if cells["id"] in seen:
+                raise ValueError(f"{path.name}, line {number}: the id {cells['id']} occurs twice")
+            seen.add(cells["id"])
+            known = ("name", "email", "login", "section")
+            students.append(Student(fit_id(cells["id"]), **{k: shorten(cells.get(k, ""), 200) for k in known}))
+    return Roster(tuple(students))
+
+
+def fit_id(text: str) -> str:
+    """Fit to tell a student by, and to be shown: one line, visible characters, not endless, not empty."""
+    return shorten(" ".join(text.split()), LONGEST_ID) or "unnamed"
+
+
+def class_of(place: Path, course: Course, roster: Roster | None = None) -> Iterator[HandedIn]:
+    """The submissions that a folder, a zip or a file holds, one by one: one of its own, or one for each of its parts.
+
+    Raises:
+        OSError: the place itself cannot be read.
+    """
+    roster = roster or Roster()
+    if place.is_dir():
+        yield from _in_folder(place, course, roster)
+    elif place.suffix.lower() == ".zip":
+        yield from _in_zip(place, course, roster)
+    else:
+        yield _single(place, course, roster)
+
+
+def _single(place: Path, course: Course, roster: Roster) -> HandedIn:
+    submission = take(place, course)
+    submitted = datetime.fromtimestamp(place.stat().st_mtime, UTC)
+    name = place.name
+    if match := _CANVAS.fullmatch(name):
+        return HandedIn(roster.find(match["id"], match["name"]), submission, submitted, bool(match["late"]))
+    if match := _MOODLE.fullmatch(name):
+        return HandedIn(roster.find(match["id"], match["name"]), submission, submitted)
+    stem = place.stem if place.suffix.lower() in _KINDS else name
+    if hour_of(name, course):  # jane/hour1_attention.py: a file's own name says nothing of whose it is
+        stem = place.resolve().parent.name
+    login = stem.rpartition("-")[2]
+    return HandedIn(roster.find(stem, login if _known(roster, login) else ""), submission, submitted)
+
+
+def _known(roster: Roster, told: str) -> bool:
+    return bool(told) and any(_key(told) in (_key(s.login), _key(s.id)) for s in roster.students)
+
+
+def _in_folder(place: Path, course: Course, roster: Roster) -> Iterator[HandedIn]:
+    parts = sorted(path for path in place.iterdir() if not path.name.startswith("."))
+    if any(hour_of(path.name, course) for path in parts) or (place / "exercises").is_dir():
+        yield _single(place, course, roster)
+        return
+    told = _metadata(place / _METADATA)
+    flat = {path.name: partial(read_regular, path) for path in parts if path.is_file()}
+    canvas = [name for name in flat if _canvas_answers(name, course)]
+    yield from _of_canvas({name: flat[name] for name in canvas}, course, roster, place.name)
+    for path in parts:
+        if path.name in told:
+            who, submitted = told[path.name]
+            yield HandedIn(roster.find(*who), take(path, course), submitted)
+        elif path.name not in canvas and (path.is_dir() or path.suffix.lower() in _KINDS):
+            yield _single(path, course, roster)
+
+
+def _in_zip(place: Path, course: Course, roster: Roster) -> Iterator[HandedIn]:
+    """A zip of one submission, or of many: then each folder, file or zip at its top is one."""
+    try:
+        archive = open_zip(read_regular(place, MAX_ZIP_BYTES))
+    except Refused:
+        yield _single(place, course, roster)  # which says why
+        return
+    tops: dict[str, list[zipfile.ZipInfo]] = {}
+    for member in archive.infolist()[:MOST_ENTRIES]:
+        parts = PurePosixPath(member.filename.replace("\\", "/")).parts
+        if parts and not member.is_dir() and parts[0] != "__MACOSX" and not parts[0].startswith("."):
+            tops.setdefault(parts[0], []).append(member)
+    named = any(pattern.fullmatch(top) for top in tops for pattern in (_MOODLE, _GRADESCOPE, _CANVAS))
+    if not named and (len(tops) <= 1 or "exercises" in tops or any(hour_of(top, course) for top in tops)):
+        yield _single(place, course, roster)
+        return
+    told: Told = {}
+    with suppress(Refused):
+        told = _parse_metadata(read_member(archive, tops.pop(_METADATA)[0])) if _METADATA in tops else {}
+    canvas = {top: partial(read_member, archive, tops[top][0]) for top in tops if _canvas_answers(top, course)}
+    yield from _of_canvas(canvas, course, roster, place.name)
+    for top, members in sorted(tops.items()):
+        if top in canvas:
+            continue
+        files, refused = dict[str, bytes](), list[str]()
+        try:
+            inner = archive
+            if top.lower().endswith(".zip"):
+                inner = open_zip(read_member(archive, members[0], MAX_ZIP_BYTES // 8))
+                members = inner.infolist()
+            files = take_members(inner, members, course, refused)
+        except Refused as error:
+            refused.append(f"{shorten(top, 60)}: {error}")
+        who, submitted = told.get(top, (_who(top), None))
+        submission = Submission(shorten(f"{place.name}/{top}", 200), files, tuple(refused))
+        yield HandedIn(roster.find(*who), submission, submitted, bool(_canvas_late(top)))
+
+
+def _canvas_answers(name: str, course: Course) -> bool:
+    match = _CANVAS.fullmatch(name)
+    return match is not None and hour_of(match["file"], course) is not None
+
+
+def _canvas_late(name: str) -> bool:
+    match = _CANVAS.fullmatch(name)
+    return match is not None and bool(match["late"])
+
+
+def _of_canvas(
+    files: Mapping[str, Callable[[], bytes]], course: Course, roster: Roster, where: str
+) -> Iterator[HandedIn]:
+    """Canvas puts all files of all students side by side: those of one student are one submission."""
+    students: dict[str, list[re.Match[str]]] = {}
+    for name in sorted(files):
+        match = _CANVAS.fullmatch(name)
+        assert match is not None
+        students.setdefault(match["id"], []).append(match)
+    for student, matches in students.items():
+        found = {PurePosixPath(match["file"]): files[match.string] for match in matches}
+        refused: list[str] = []
+        taken = take_files(found, course, refused)
+        who = matches[0]["name"]
+        submission = Submission(shorten(f"{where}/{who}_{student}", 200), taken, tuple(refused))
+        yield HandedIn(roster.find(student, who), submission, None, any(match["late"] for match in matches))
+
+
+def _who(top: str) -> tuple[str, ...]:
+    for pattern in (_MOODLE, _CANVAS):
+        if match := pattern.fullmatch(top):
+            return match["id"], match["name"]
+    return (re.sub(r"\.(zip|py|ipynb)$", "", top, flags=re.IGNORECASE),)
+
+
+Told = dict[str, tuple[tuple[str, ...], datetime | None]]
+
+
+def _metadata(path: Path) -> Told:
+    if not path.is_file():
+        return {}
+    with suppress(Refused):
+        return _parse_metadata(read_regular(path))
+    return {}
+
+
+def _parse_metadata(content: bytes) -> Told:
+    """Gradescope's list of who handed in which folder, and when."""
+    try:
+        entries = yaml.safe_load(io.BytesIO(content))
+    except (yaml.YAMLError, RecursionError, ValueError):
+        return {}
+    told: Told = {}
+    for name, entry in entries.items() if isinstance(entries, dict) else ():
+        if not isinstance(entry, dict) or not isinstance(name, str):
+            continue
+        submitters = entry.get(":submitters") or [{}]
+        first = submitters[0] if isinstance(submitters, list) and isinstance(submitters[0], dict) else {}
+        said = [first.get(key) for key in (":sid", ":email", ":name")]
+        who = tuple(str(each) for each in said if each) or (name,)
+        created = entry.get(":created_at")
+        told[name] = who, created if isinstance(created, datetime) else None
+    return told
+
+
+def _key(text: str) -> str:
+    return " ".join(text.split()).casefold()

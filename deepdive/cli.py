@@ -138,28 +138,77 @@ def proof(
 
 @app.command()
 def grade(
-    submissions: Annotated[list[Path], typer.Argument(help="Folders, or files, that hold answers.")],
+    submissions: Annotated[
+        list[Path] | None, typer.Argument(help="Folders, zips, notebooks or files; with a gradebook, whole classes.")
+    ] = None,
     hour: Annotated[list[int] | None, typer.Option(help="Only this hour (repeatable).")] = None,
     seed: Annotated[int | None, typer.Option(help="The seed of the random inputs; fresh when left out.")] = None,
     json: Annotated[Path | None, typer.Option(help="A folder for the verdicts, one file a submission.")] = None,
+    gradebook: Annotated[
+        str | None, typer.Option(help="Keep everything in this file, or database URL, and judge only what is new.")
+    ] = None,
+    roster: Annotated[Path | None, typer.Option(help="CSV with id, and any of name, email, login, section.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; as many as fit when left out.")] = None,
+    cluster: Annotated[str, typer.Option(help="A Dask scheduler, tcp://host:8786, to use its workers.")] = "",
+    replay: Annotated[str, typer.Option(help="Judge this student's submissions again, as they were judged.")] = "",
     unsafe_no_jail: Annotated[
         bool, typer.Option("--unsafe-no-jail", help="Run the submissions without a jail, with all your rights.")
     ] = False,
 ) -> None:
-    """Grade submissions: the same checks as pytest's, with the submitted code in a jail."""
+    """Grade submissions: the same checks as pytest's, with the submitted code in a jail.
+
+    deepdive grade jane/                                    one board
+
+    deepdive grade submissions/ --gradebook class.db        a class; run it again to go on
+    """
     import secrets
 
+    from deepdive.grading import console
     from deepdive.grading.session import grade_all
 
     course = _course()
     known = {each.number for each in course.hours}
     if strange := sorted(set(hour or ()) - known):
         _stop(f"there is no hour {strange[0]}; there are {', '.join(map(str, sorted(known)))}")
-    if missing := [place for place in submissions if not place.exists()]:
+    places = submissions or []
+    if missing := [place for place in places if not place.exists()]:
         _stop(f"{missing[0]}: there is no such folder or file")
-    seed = secrets.randbits(32) if seed is None else seed
+    if gradebook is None and (roster or cluster or replay or workers):
+        _stop("--roster, --workers, --cluster and --replay need --gradebook")
+    if not places and gradebook is None:
+        _stop("say what to grade: a folder, a zip, a notebook or a file")
+    hours = set(hour or known)
+    options = console.Options(hours, seed, workers, cluster, unsafe_no_jail)
     try:
-        grade_all(course, submissions, set(hour or known), seed, json, unsafe=unsafe_no_jail)
+        if gradebook is None:
+            grade_all(
+                course, places, hours, secrets.randbits(32) if seed is None else seed, json, unsafe=unsafe_no_jail
+            )
+        elif replay:
+            sys.exit(0 if console.replay(course, gradebook, replay, options) else 1)
+        else:
+            summary = console.grade_class(course, places, gradebook, roster, options)
+            sys.exit(1 if summary.problems else 0)
+    except RuntimeError as error:
+        _stop(str(error))
+
+
+@app.command()
+def export(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="Which one; a wrong name lists them.")],
+    gradebook: Annotated[str, typer.Option(help="The gradebook's file, or database URL.")],
+    out: Annotated[Path, typer.Option(help="The folder to write to.")],
+    policy: Annotated[Path | None, typer.Option(help="TOML: which attempt counts, what lateness costs.")] = None,
+) -> None:
+    """Write the marks of a gradebook as other systems read them, or as pages to read."""
+    from deepdive.grading import console
+    from deepdive.grading.export import FORMATS
+
+    if form not in FORMATS:
+        _stop(f"there is no format {form}; there are {', '.join(sorted(FORMATS))}")
+    try:
+        for path in console.export(_course(), gradebook, form, out, policy):
+            typer.echo(path)
     except RuntimeError as error:
         _stop(str(error))
 

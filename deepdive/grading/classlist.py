@@ -19,7 +19,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -132,18 +132,16 @@ def class_of(place: Path, course: Course, roster: Roster | None = None) -> Itera
 
 
 def _single(place: Path, course: Course, roster: Roster) -> HandedIn:
-    submission = take(place, course)
-    submitted = datetime.fromtimestamp(place.stat().st_mtime, UTC)
-    name = place.name
+    submission, name = take(place, course), place.name  # its times say when it was downloaded, so they are not asked
     if match := _CANVAS.fullmatch(name):
-        return HandedIn(roster.find(match["id"], match["name"]), submission, submitted, bool(match["late"]))
+        return HandedIn(roster.find(match["id"], match["name"]), submission, None, bool(match["late"]))
     if match := _MOODLE.fullmatch(name):
-        return HandedIn(roster.find(match["id"], match["name"]), submission, submitted)
+        return HandedIn(roster.find(match["id"], match["name"]), submission)
     stem = place.stem if place.suffix.lower() in _KINDS else name
     if hour_of(name, course):  # jane/hour1_attention.py: a file's own name says nothing of whose it is
         stem = place.resolve().parent.name
     login = stem.rpartition("-")[2]
-    return HandedIn(roster.find(stem, login if _known(roster, login) else ""), submission, submitted)
+    return HandedIn(roster.find(stem, login if _known(roster, login) else ""), submission)
 
 
 def _known(roster: Roster, told: str) -> bool:

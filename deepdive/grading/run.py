@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from deepdive.answer_files import AnswerFileError
@@ -41,17 +41,37 @@ def grade(
 
 def _hour(course: Course, hour: Hour, submission: Submission, jail: Jail, seed: int) -> Iterator[Verdict]:
     source = submission.files.get(hour.file_name)
-    if source is None:
-        missing = AnswerFileError(f"{hour.file_name} was not handed in", "Hand it in.")
-        for exercise in hour.exercises:
-            for check in exercise.checks:
-                yield verdict_on(course, exercise, check.name, None, missing, path=Path(hour.file_name))
-        return
+    return not_handed_in(course, hour) if source is None else judge_file(course, hour, source, jail, seed=seed)
+
+
+def not_handed_in(course: Course, hour: Hour) -> Iterator[Verdict]:
+    """The verdicts on an hour whose file is missing."""
+    missing = AnswerFileError(f"{hour.file_name} was not handed in", "Hand it in.")
+    for exercise in hour.exercises:
+        for check in exercise.checks:
+            yield verdict_on(course, exercise, check.name, None, missing, path=Path(hour.file_name))
+
+
+def judge_file(
+    course: Course, hour: Hour, source: bytes, jail: Jail, *, seed: int, only: Collection[str] | None = None
+) -> Iterator[Verdict]:
+    """The verdicts on one hour's file.
+
+    Args:
+        course: the course.
+        hour: the hour.
+        source: the file's bytes.
+        jail: where its code runs.
+        seed: of the checks' random inputs.
+        only: the checks to run, by their names; all of the hour's when None.
+    """
     file = JailedFile(jail, hour.number, source, hour.file_name)
     try:
         for exercise in hour.exercises:
             hung = False
             for function, seconds in checks_of(course, exercise):
+                if only is not None and function.__name__ not in only:
+                    continue
                 limit = min(seconds, SECONDS_AFTER_TIMEOUT) if hung else seconds
                 verdict = _check(course, exercise, function, file, limit, seed)
                 hung = hung or verdict.state is State.TIMEOUT

@@ -64,17 +64,17 @@ def grade_all(
     width = shutil.get_terminal_size().columns
     written: set[str] = set()
     with scratch() as folder, temporary_files_in(folder), open_jail(hours, unsafe=unsafe) as jail:
-        _say(f"jail: {jail.tier} · seed {seed}")
+        say(f"jail: {jail.tier} · seed {seed}")
         for place in places:
             submission = take(place, course)
             verdicts = grade(course, submission, jail, seed=seed, hours=hours)
-            _say(f"\n{submission.name}")
+            say(f"\n{submission.name}")
             for reason in submission.refused:
-                _say(f"refused  {reason}")
+                say(f"refused  {reason}")
             for text in blocks(course, verdicts, width):
-                _say(f"\n{text}")
+                say(f"\n{text}")
             board = board_of(course, verdicts, AnswerFiles(course, Path("submission")), "")
-            _say("\n" + board.text(width, brief=False))
+            say("\n" + board.text(width, brief=False))
             if records is not None:
                 record = record_of(course, verdicts, submission.name, seed, describe())
                 write_record(record, records / f"{_record_name(place, written)}.json")
@@ -89,7 +89,7 @@ def _record_name(place: Path, written: set[str]) -> str:
     return name
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Print what may hold a submission's own words: nothing in it can move the cursor, colour or reorder a line."""
     text = "".join(c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     encoding = sys.stdout.encoding or "ascii"

@@ -1,0 +1,182 @@
+"""Grading a class: take everything in, judge what has not been judged, and work out the marks.
+
+    submissions → gradebook → jobs for what has no verdict yet → executor → gradebook → marks
+
+Every step can be cut off anywhere and done again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import msgspec
+
+from deepdive.assets import describe
+from deepdive.course import Course
+from deepdive.grading.classlist import Roster, class_of
+from deepdive.grading.executors import Executor
+from deepdive.grading.gradebook import Entry, Gradebook
+from deepdive.grading.jobs import Job, Keys, kit_digest
+from deepdive.grading.marks import Mark
+from deepdive.grading.policy import Policy
+from deepdive.grading.run import not_handed_in
+from deepdive.verdict import Record, State, Verdict, record_of
+
+_NOT_KEPT = {State.KIT_ERROR}  # the kit's own failure: tried again by the next run
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Args:
+        done: jobs that have ended.
+        total: jobs there are.
+        failed: of them, those that brought no verdict.
+        seconds: since the first job began.
+    """
+
+    done: int
+    total: int
+    failed: int
+    seconds: float
+
+    @property
+    def left(self) -> float | None:
+        """Seconds left, if all goes on like this."""
+        return self.seconds / self.done * (self.total - self.done) if self.done else None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to.
+
+    Args:
+        submissions: in the gradebook, and how many of them are new.
+        new: submissions that were not there before.
+        jobs: that were run.
+        problems: why some brought no verdict, and how often.
+    """
+
+    submissions: int
+    new: int
+    jobs: int
+    problems: Counter[str]
+
+
+def take_in(book: Gradebook, course: Course, places: Sequence[Path], roster: Roster) -> int:
+    """Add what lies in these places to the gradebook; how many submissions are new."""
+    return book.add_submissions(handed_in for place in places for handed_in in class_of(place, course, roster))
+
+
+def to_do(book: Gradebook, course: Course, keys: Keys, hours: Iterable[int]) -> list[tuple[int, str]]:
+    """The hours and files that lack a verdict, each once, in the order in which they were handed in."""
+    wanted = dict.fromkeys(
+        (hour.number, entry.files[hour.file_name])
+        for hour in course.hours
+        if hour.number in set(hours)
+        for entry in book.entries()
+        if hour.file_name in entry.files
+    )
+    known = set(book.states())
+    return [pair for pair in wanted if any(check.key not in known for check in keys.of(*pair))]
+
+
+def jobs_of(book: Gradebook, keys: Keys, pairs: Iterable[tuple[int, str]]) -> Iterator[Job]:
+    """A job for each, with the checks that lack a verdict."""
+    for hour, source in pairs:
+        checks = keys.of(hour, source)
+        known = book.known(check.key for check in checks)
+        missing = tuple(check for check in checks if check.key not in known)
+        if missing:
+            yield Job(hour, source, book.source(source), missing, keys.seed)
+
+
+def judge_all(
+    book: Gradebook,
+    course: Course,
+    executor: Executor,
+    keys: Keys,
+    hours: set[int],
+    *,
+    new: int = 0,
+    tell: Callable[[Progress], None] = lambda progress: None,
+) -> Summary:
+    """Judge what has no verdict yet. Whatever is done when this is cut off is in the gradebook.
+
+    Args:
+        book: the gradebook.
+        course: the course.
+        executor: who judges.
+        keys: of the verdicts, for this run's seed.
+        hours: the hours to judge.
+        new: submissions that were added before.
+        tell: called after every job.
+    """
+    pairs = to_do(book, course, keys, hours)
+    run = book.start_run(keys.seed, kit_digest(), executor.tier, msgspec.json.encode(describe()).decode())
+    problems, began = Counter[str](), monotonic()
+    for done, result in enumerate(executor.run(jobs_of(book, keys, pairs)), 1):
+        kept = [(key, verdict) for key, verdict in result.verdicts if verdict.state not in _NOT_KEPT]
+        book.add_verdicts(run, result.job.source, kept)
+        problems.update(v.got for _, v in result.verdicts if v.state in _NOT_KEPT)
+        problems.update([result.problem] if result.problem else [])
+        tell(Progress(done, len(pairs), problems.total(), monotonic() - began))
+    return Summary(len(book.entries()), new, len(pairs), problems)
+
+
+def record_for(book: Gradebook, course: Course, keys: Keys, entry: Entry) -> Record:
+    """Everything that was found out about a submission; checks that have not been run are not in it."""
+    verdicts: list[Verdict] = []
+    for hour in course.hours:
+        source = entry.files.get(hour.file_name)
+        if source is None:
+            verdicts += not_handed_in(course, hour)
+            continue
+        checks = keys.of(hour.number, source)
+        found = book.verdicts(check.key for check in checks)
+        verdicts += [found[check.key] for check in checks if check.key in found]
+    return record_of(course, verdicts, entry.name, keys.seed, describe())
+
+
+def marks(book: Gradebook, course: Course, keys: Keys, policy: Policy, student: str | None = None) -> list[Mark]:
+    """The mark of every student who handed something in, or of one of them, by student."""
+    tier = next(reversed(book.tiers().values()), "")
+    attempts: dict[str, list[Entry]] = {}
+    for entry in book.entries(student):
+        attempts.setdefault(entry.student.id, []).append(entry)
+    return [
+        _mark(book, course, keys, policy, sorted(entries, key=_when), tier) for _, entries in sorted(attempts.items())
+    ]
+
+
+def _when(entry: Entry) -> tuple[float, int]:
+    return entry.submitted.timestamp() if entry.submitted else 0.0, entry.number
+
+
+def _mark(book: Gradebook, course: Course, keys: Keys, policy: Policy, entries: list[Entry], tier: str) -> Mark:
+    records = [record_for(book, course, keys, entry) for entry in entries]
+    finals = [
+        policy.apply(record.earned, policy.days_late(entry.submitted, called_late=entry.late))
+        for record, entry in zip(records, entries, strict=True)
+    ]
+    which = policy.choose([final for final, _ in finals])
+    entry, record, (final, words) = entries[which], records[which], finals[which]
+    return Mark(
+        student=entry.student,
+        submission=entry.name,
+        record=record,
+        raw=record.earned,
+        possible=record.possible,
+        final=final,
+        policy=words,
+        attempt=which + 1,
+        attempts=len(entries),
+        submitted=entry.submitted,
+        refused=entry.refused,
+        tier=tier,
+    )

@@ -1,0 +1,177 @@
+"""What an instructor sees of a class being graded: one line that moves, and a few sentences at the end."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bars
+
+from deepdive.course import Course
+from deepdive.grading.classlist import Roster, read_roster
+from deepdive.grading.classrun import Progress, Summary, judge_all, marks, record_for, take_in
+from deepdive.grading.executors import Cluster, ExecutorError, Local, workers_that_fit
+from deepdive.grading.gradebook import Gradebook, GradebookError, open_gradebook
+from deepdive.grading.jobs import Keys
+from deepdive.grading.policy import Policy, read_policy
+from deepdive.grading.run import judge_file
+from deepdive.grading.session import open_jail, say
+from deepdive.grading.work import Setup
+from deepdive.report.block import blocks
+from deepdive.verdict import State, Verdict
+
+_LINE_SECONDS = 30.0  # between two lines where there is no terminal
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a class is to be graded.
+
+    Args:
+        hours: the hours to judge.
+        seed: of the random inputs; that of the last run, or a fresh one, when None.
+        workers: working processes; as many as fit when None.
+        cluster: a Dask scheduler's address, to use its workers instead.
+        unsafe: use no jail.
+    """
+
+    hours: set[int]
+    seed: int | None = None
+    workers: int | None = None
+    cluster: str = ""
+    unsafe: bool = False
+
+
+def grade_class(course: Course, places: Sequence[Path], where: str, roster: Path | None, options: Options) -> Summary:
+    """Take in these places and judge what has not been judged.
+
+    Raises:
+        RuntimeError: there is no gradebook, no roster or nobody to judge; the message says what to do.
+    """
+    with _problems_told(), open_gradebook(where) as book:
+        new = take_in(book, course, places, read_roster(roster) if roster else Roster())
+        keys = Keys(course, _seed(book, options.seed))
+        setup = Setup(str(course.root), tuple(sorted(options.hours)), options.unsafe)
+        count = options.workers or workers_that_fit(options.hours)
+        executor = Cluster(options.cluster, setup) if options.cluster else Local(setup, count)
+        who = options.cluster or f"{count} {'process' if count == 1 else 'processes'}"
+        say(f"jail: {executor.tier} · seed {keys.seed} · {who} · {new} new submissions")
+        try:
+            with _line() as tell:
+                summary = judge_all(book, course, executor, keys, options.hours, new=new, tell=tell)
+        except KeyboardInterrupt:
+            say("\nstopped; what was done is kept. The same command goes on where this one was.")
+            raise SystemExit(130) from None
+        finally:
+            executor.close()
+    say(f"{summary.submissions} submissions, {summary.jobs} jobs run now")
+    for problem, times in summary.problems.most_common():
+        say(f"not judged, {times} times: {problem}")
+    return summary
+
+
+def replay(course: Course, where: str, student: str, options: Options) -> bool:
+    """Judge a student's submissions once more with the seed they were judged with; whether it came to the same.
+
+    Raises:
+        RuntimeError: there is no such gradebook, student or jail.
+    """
+    with _problems_told(), open_gradebook(where) as book:
+        keys = Keys(course, _seed(book, options.seed))
+        entries = book.entries(student)
+        if not entries:
+            raise RuntimeError(f"nobody in {where} has the id {student}")
+        same = True
+        with open_jail(options.hours, unsafe=options.unsafe) as jail:
+            for entry in entries:
+                kept = {v.check: v for v in record_for(book, course, keys, entry).verdicts}
+                again: list[Verdict] = []
+                for hour in course.hours:
+                    if hour.number in options.hours and hour.file_name in entry.files:
+                        source = book.source(entry.files[hour.file_name])
+                        again += judge_file(course, hour, source, jail, seed=keys.seed)
+                differing = [v for v in again if v.check in kept and kept[v.check].state is not v.state]
+                unknown = [v for v in again if v.check not in kept]
+                same = same and not differing
+                say(f"\n{entry.name} · seed {keys.seed}")
+                for text in blocks(course, again, 80):
+                    say(f"\n{text}")
+                passed = sum(v.state is State.PASSED for v in again)
+                say(f"\n{passed} of {len(again)} checks pass; {len(differing)} came out differently than kept")
+                for verdict in differing:
+                    say(f"  {verdict.exercise} · {verdict.check}: {kept[verdict.check].state}, now {verdict.state}")
+                if unknown:
+                    say(f"  {len(unknown)} have no verdict by today's kit and checks: `deepdive grade` judges them")
+    return same
+
+
+def export(course: Course, where: str, form: str, out: Path, policy: Path | None) -> list[Path]:
+    """Write the marks of a gradebook for another system.
+
+    Raises:
+        RuntimeError: there is no such gradebook or policy, or no run in it.
+    """
+    from deepdive.grading.export import write
+
+    with _problems_told(), open_gradebook(where) as book:
+        found = marks(
+            book, course, Keys(course, _kept_seed(book, where)), read_policy(policy) if policy else Policy()
+        )
+        return write(form, course, found, out)
+
+
+def _seed(book: Gradebook, wanted: int | None) -> int:
+    """The seed asked for, else that of the last run, so that it goes on; else one that nobody knows."""
+    last = book.last_seed()
+    return wanted if wanted is not None else last if last is not None else secrets.randbits(32)
+
+
+def _kept_seed(book: Gradebook, where: str) -> int:
+    seed = book.last_seed()
+    if seed is None:
+        raise RuntimeError(f"nothing has been graded in {where} yet")
+    return seed
+
+
+@contextmanager
+def _problems_told() -> Iterator[None]:
+    try:
+        yield
+    except (GradebookError, ExecutorError, ValueError, OSError) as error:
+        raise RuntimeError(str(error)) from error
+
+
+@contextmanager
+def _line() -> Iterator[Callable[[Progress], None]]:
+    """A line that tells how far a run is: in a terminal it moves, elsewhere one is written now and then."""
+    if not sys.stderr.isatty():
+        last = 0.0
+
+        def write(progress: Progress) -> None:
+            nonlocal last
+            if progress.done == progress.total or progress.seconds - last > _LINE_SECONDS:
+                last = progress.seconds
+                typer.echo(_words(progress), err=True)
+
+        yield write
+        return
+    with Bars(BarColumn(), TextColumn("{task.description}"), console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("starting", total=None)
+        yield lambda p: bars.update(task, completed=p.done, total=p.total, description=_words(p))
+
+
+def _words(progress: Progress) -> str:
+    words = f"{progress.done} of {progress.total} jobs"
+    if progress.failed:
+        words += f", {progress.failed} could not be judged"
+    if progress.left and progress.done < progress.total:
+        minutes, seconds = divmod(round(progress.left), 60)
+        words += f", about {minutes} min {seconds} s left" if minutes else f", about {seconds} s left"
+    return words

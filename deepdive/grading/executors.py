@@ -1,0 +1,294 @@
+"""Who judges the jobs: processes of this machine, or those of a Dask cluster.
+
+An executor takes jobs and gives back what came of them, in whatever order they are done. A process that is lost
+costs nothing but the time it had spent: its job is somebody else's.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from importlib import import_module
+from itertools import chain
+from typing import Any, Protocol
+
+import msgspec
+
+from deepdive.grading.jobs import Job
+from deepdive.grading.work import Done, Ready, Setup
+from deepdive.jail.bounds import GIB, bounds_of
+
+TRIES = 2  # of a job, when the process that judged it is lost
+_TRUSTED_BYTES = 1 * GIB  # of the process that holds the checks, with torch and Transformers imported
+_CLOSING_SECONDS = 10
+
+
+class ExecutorError(RuntimeError):
+    """There is nobody to judge; the message says why."""
+
+
+class Executor(Protocol):
+    """Judges jobs."""
+
+    tier: str
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Done]:
+        """Judge all jobs; ends early, and leaves nothing running, when the iterator is closed."""
+
+
+class WorkerLost(Exception):
+    """The process is gone; the message says what is known of it."""
+
+
+class Worker:
+    """One working process.
+
+    Args:
+        setup: what it is told first.
+
+    Raises:
+        ExecutorError: it could not get ready.
+    """
+
+    def __init__(self, setup: Setup) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  it is closed with the worker
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "deepdive.grading.work"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C in the terminal is not for it
+        )
+        try:
+            ready = msgspec.json.decode(self._ask(setup), type=Ready)
+        except WorkerLost as error:
+            raise ExecutorError(f"a working process could not start: {error}") from None
+        if ready.problem:
+            self.close()
+            raise ExecutorError(ready.problem)
+        self.tier = ready.tier
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def judge(self, job: Job) -> Done:
+        """Judge a job. Raises WorkerLost."""
+        return msgspec.json.decode(self._ask(job), type=Done)
+
+    def _ask(self, question: msgspec.Struct) -> bytes:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        line = b""
+        with suppress(BrokenPipeError, ValueError):
+            self._process.stdin.write(msgspec.json.encode(question) + b"\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise WorkerLost(self._last_words())
+        return line
+
+    def _last_words(self) -> str:
+        self.kill()
+        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 2000))
+        said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        return f"exit code {self._process.returncode}" + (f", {said[-1][:200]}" if said else "")
+
+    def close(self) -> None:
+        """Let it end."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError, ValueError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(_CLOSING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it now; its jail ends with it."""
+        self._process.kill()
+        self._process.wait()
+
+
+class Local:
+    """Processes of this machine.
+
+    Args:
+        setup: what they are told.
+        workers: how many.
+    """
+
+    def __init__(self, setup: Setup, workers: int) -> None:
+        self._setup, self._count = setup, workers
+        first = Worker(setup)  # to know at once whether there is a jail
+        self.tier = first.tier
+        self._idle = [first]
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Done]:
+        waiting: queue.Queue[Job | None] = queue.Queue(maxsize=2 * self._count)
+        done: queue.Queue[Done | None] = queue.Queue()
+        stop = threading.Event()
+        alive: list[Worker] = []
+
+        def work() -> None:
+            worker = None
+            while (job := waiting.get()) is not None and not stop.is_set():
+                result = Done(job, problem="nobody tried")
+                for _ in range(TRIES):
+                    try:
+                        if worker is None:
+                            worker = self._idle.pop() if self._idle else Worker(self._setup)
+                            alive.append(worker)
+                        result = worker.judge(job)
+                        break
+                    except (WorkerLost, ExecutorError) as error:
+                        result = Done(job, problem=str(error))
+                        worker = None
+                        if stop.is_set():
+                            return
+                done.put(result)
+            if worker is not None:
+                worker.close()
+            done.put(None)
+
+        threads = [threading.Thread(target=work, daemon=True) for _ in range(self._count)]
+        feeder = threading.Thread(target=_feed, args=(jobs, waiting, self._count, stop), daemon=True)
+        for thread in (feeder, *threads):
+            thread.start()
+        ended = 0
+        try:
+            while ended < self._count:
+                result = done.get()
+                if result is None:
+                    ended += 1
+                else:
+                    yield result
+        finally:
+            stop.set()
+            if ended < self._count:
+                for worker in alive:
+                    worker.kill()
+
+    def close(self) -> None:
+        """End the processes that no run has used."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+def _feed(jobs: Iterable[Job], waiting: queue.Queue[Job | None], count: int, stop: threading.Event) -> None:
+    for job in chain(jobs, [None] * count):
+        while not stop.is_set():
+            with suppress(queue.Full):
+                waiting.put(job, timeout=0.2)
+                break
+
+
+class Cluster:
+    """The workers of a Dask scheduler. They need the kit and the course at the same path, and one thread each.
+
+    Args:
+        address: of the scheduler, `tcp://host:8786`.
+        setup: what they are told.
+
+    Raises:
+        ExecutorError: there is no scheduler, or it has no workers.
+    """
+
+    def __init__(self, address: str, setup: Setup) -> None:
+        try:
+            self._dask: Any = import_module("distributed")
+        except ImportError:
+            raise ExecutorError("a cluster needs Dask: pip install 'deepdive[cluster]'") from None
+        self._setup = msgspec.json.encode(setup)
+        try:
+            self._client = self._dask.Client(address, timeout=10, set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise ExecutorError(f"there is no scheduler at {address}: {error}") from error
+        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        if not workers:
+            self._client.close()
+            raise ExecutorError(f"the scheduler at {address} has no workers")
+        self._at_once = 2 * sum(worker["nthreads"] for worker in workers.values())
+        self.tier = msgspec.json.decode(self._client.submit(_tier_of, self._setup, pure=False).result())
+
+    def run(self, jobs: Iterable[Job]) -> Iterator[Done]:
+        waiting = iter(jobs)
+        futures: dict[str, tuple[Any, Job]] = {}
+        finished = self._dask.as_completed()
+
+        def start() -> None:
+            for job in waiting:
+                text = msgspec.json.encode(job)
+                future = self._client.submit(_judge, self._setup, text, pure=False, retries=TRIES)
+                futures[future.key] = future, job
+                finished.add(future)
+                return
+
+        for _ in range(self._at_once):
+            start()
+        try:
+            for future in finished:
+                _, job = futures.pop(future.key)
+                if future.status == "finished":
+                    yield msgspec.json.decode(future.result(), type=Done)
+                else:
+                    yield Done(job, problem=f"{future.status}: {future.exception()!r}"[:300])
+                start()
+        finally:
+            if futures:
+                self._client.cancel([future for future, _ in futures.values()], force=True)
+
+    def close(self) -> None:
+        """Leave the scheduler as it was."""
+        self._client.close()
+
+
+_of_thread = threading.local()
+
+
+def _worker_of_thread(setup: bytes) -> Worker:
+    if getattr(_of_thread, "setup", None) != setup:
+        _of_thread.worker = Worker(msgspec.json.decode(setup, type=Setup))
+        _of_thread.setup = setup
+    worker: Worker = _of_thread.worker
+    return worker
+
+
+def _tier_of(setup: bytes) -> bytes:
+    return msgspec.json.encode(_worker_of_thread(setup).tier)
+
+
+def _judge(setup: bytes, job: bytes) -> bytes:
+    """On a Dask worker: judge a job in a process of its own, kept for the next one."""
+    try:
+        return msgspec.json.encode(_worker_of_thread(setup).judge(msgspec.json.decode(job, type=Job)))
+    except WorkerLost:
+        _of_thread.setup = None
+        raise
+
+
+def workers_that_fit(hours: Iterable[int]) -> int:
+    """How many working processes this machine has cores and memory for, one at least."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    each = _TRUSTED_BYTES + max(int(bounds_of(hour).total_memory_bytes) for hour in hours)
+    return max(1, min(cores, _available_bytes() // each))
+
+
+def _available_bytes() -> int:
+    with suppress(OSError, ValueError, StopIteration), open("/proc/meminfo") as file:
+        line = next(line for line in file if line.startswith("MemAvailable"))
+        return int(line.split()[1]) << 10
+    return 4 * GIB
+
+
+def _environment() -> dict[str, str]:
+    """One thread a process: there is a process for every core."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    return {**os.environ, **threads, "TOKENIZERS_PARALLELISM": "false"}

@@ -9,39 +9,154 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from deepdive.course import Course, CourseError, find_root, load_course
+from deepdive.course import Course, CourseError, Exercise, find_root, load_course
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    help="Learn NLP with the Hugging Face libraries in six hours. To check your answers, run `pytest`.",
-)
+app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
+ExerciseName = Annotated[str, typer.Argument(help="The exercise's name, `softmax` for example.")]
+
+
+@app.callback(invoke_without_command=True)
+def start(context: typer.Context) -> None:
+    """Learn NLP with the Hugging Face libraries in six hours.
+
+    Without a command: where you stand, and the next step. `pytest` checks everything; `deepdive watch` checks what
+    you save, as you save it.
+    """
+    if context.invoked_subcommand is None:
+        from deepdive.bench.standing import standing
+
+        _print(standing(_course()).text(_width()))
+
+
+@app.command()
+def check(
+    what: Annotated[str, typer.Argument(help="An exercise, or an hour's number; everything when left out.")] = "",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Try unchanged answers again, too.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write the verdicts to this file.")] = None,
+) -> None:
+    """Check your answers, as pytest does.
+
+    deepdive check softmax · deepdive check 2
+    """
+    from deepdive.bench.watch import run_pytest
+
+    course = _course()
+    arguments = ["--fresh"] if fresh else []
+    arguments += ["--deepdive-json", str(json.absolute())] if json else []
+    if what.isdigit():
+        arguments += ["--hour", what]
+    elif what:
+        arguments += ["--exercise", _exercise(course, what).name]
+    sys.exit(run_pytest(course.root, arguments))
+
+
+@app.command()
+def watch(what: Annotated[str, typer.Argument(help="The exercise at hand, for its hints.")] = "") -> None:
+    """Check what you save, as you save it: only the exercises that the edit can reach."""
+    from deepdive.bench.watch import watch_exercises
+
+    course = _course()
+    watch_exercises(course, _exercise(course, what) if what else None)
 
 
 @app.command()
 def hint(
-    exercise: Annotated[str, typer.Argument(help="The exercise's name, `softmax` for example.")],
-    number: Annotated[int, typer.Argument(min=1, help="Which of its hints: each gives away more.")] = 1,
+    exercise: ExerciseName,
+    number: Annotated[int | None, typer.Argument(min=1, help="Which of its hints; the next when left out.")] = None,
 ) -> None:
-    """Show a hint for an exercise: first a question, then a pointer, then nearly the code."""
+    """Show the next hint for an exercise: first a question, then a pointer, then nearly the code."""
     from rich.console import Console
     from rich.markdown import Markdown
 
+    from deepdive.bench.standing import next_hint
+
     course = _course()
-    try:
-        found = course.exercise(exercise)
-    except KeyError as error:
-        _stop(error.args[0])
+    found = _exercise(course, exercise)
     if not found.hints:
         _stop(f"{exercise} has no hints")
-    if number > len(found.hints):
+    if number is not None and number > len(found.hints):
         _stop(f"{exercise} has {len(found.hints)} hints, no number {number}")
+    number = next_hint(course, found) if number is None else number
     console = Console(width=min(Console().width, 100))
     console.print(f"{exercise} · hint {number} of {len(found.hints)}\n", style="bold", highlight=False)
     console.print(Markdown(found.hints[number - 1]))
     if number < len(found.hints):
-        console.print(f"\nStill stuck?  deepdive hint {exercise} {number + 1}", style="dim", highlight=False)
+        console.print(f"\nStill stuck?  deepdive hint {exercise}", style="dim", highlight=False)
+
+
+@app.command()
+def diff(
+    exercise: ExerciseName,
+    spoil: Annotated[bool, typer.Option("--spoil", help="Show it though yours does not pass yet.")] = False,
+) -> None:
+    """Show your answer beside the reference, once it passes."""
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    from deepdive.bench.compare import difference
+    from deepdive.bench.standing import passes
+
+    course = _course()
+    found = _exercise(course, exercise)
+    if not spoil and not passes(course, found):
+        _stop(f"{exercise} does not pass yet, as far as the last run knows; --spoil shows the reference all the same")
+    try:
+        text = difference(course, found)
+    except ValueError as error:
+        _stop(str(error))
+    Console().print(Syntax(text, "diff", background_color="default") if text else "The same, word for word.")
+
+
+@app.command()
+def reset(
+    exercise: Annotated[str, typer.Argument(help="The exercise to start over.")] = "",
+    everything: Annotated[bool, typer.Option("--all", help="All hours.")] = False,
+) -> None:
+    """Start an exercise over: its stub comes back, and `deepdive undo` brings yours back."""
+    from deepdive.bench.starting_over import CannotReset, reset_all
+    from deepdive.bench.starting_over import reset as reset_one
+
+    course = _course()
+    if everything:
+        typer.echo(f"All stubs are back; {len(reset_all(course))} files of yours are kept: deepdive undo")
+        return
+    if not exercise:
+        _stop("say which exercise, or --all")
+    found = _exercise(course, exercise)
+    try:
+        reset_one(course, found)
+    except CannotReset as error:
+        _stop(str(error))
+    typer.echo(f"{exercise} is a stub again; yours is kept: deepdive undo")
+
+
+@app.command()
+def undo() -> None:
+    """Bring back what the last reset replaced; say it again for the one before."""
+    from deepdive.bench.starting_over import undo as undo_last
+
+    path = undo_last(_course())
+    if path is None:
+        _stop("there is nothing to undo")
+    typer.echo(f"{path.name} is as it was before the reset")
+
+
+@app.command()
+def plan(hour: Annotated[int | None, typer.Argument(help="Which hour; all in brief when left out.")] = None) -> None:
+    """Show the six hours, or one hour's timeline and links, and how many minutes are left."""
+    from deepdive.bench.standing import minutes_left
+
+    course = _course()
+    if hour is None:
+        for each in course.hours:
+            typer.echo(f"{each.number}  {each.title}: {minutes_left(course, each)} minutes of exercises left")
+        typer.echo("\ndeepdive plan 1  shows an hour's timeline and links")
+        return
+    if hour not in {each.number for each in course.hours}:
+        _stop(f"there is no hour {hour}; there are {', '.join(str(each.number) for each in course.hours)}")
+    found = course.hour(hour)
+    _print(f"Hour {found.number} · {found.title}\n\n{found.plan}\n")
+    typer.echo(f"about {minutes_left(course, found)} minutes of exercises left")
 
 
 @app.command()
@@ -234,6 +349,26 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows a question mark
     app()
+
+
+def _exercise(course: Course, name: str) -> Exercise:
+    try:
+        return course.exercise(name)
+    except KeyError as error:
+        _stop(error.args[0])
+
+
+def _print(text: str) -> None:
+    """To a terminal that may know ASCII only."""
+    from deepdive.grading.session import say
+
+    say(text)
+
+
+def _width() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def _course() -> Course:

@@ -41,6 +41,11 @@ class Keys(msgspec.Struct, frozen=True):
     wrong: str
 
 
+def settings_of(seed: int, seconds: float) -> str:
+    """What else than files a learner's verdicts depend on: the seed, and how long an answer may take."""
+    return f"{seed} {seconds}"
+
+
 class Kept:
     """The verdicts kept for one course.
 

@@ -28,7 +28,7 @@ from deepdive.assets import AssetError, describe, use_offline
 from deepdive.course import Course, CourseError, Exercise, is_course, load_course
 from deepdive.expect import NotApplicable, Undecided
 from deepdive.judge import rng_for, verdict_on
-from deepdive.kept import Kept, Keys
+from deepdive.kept import Kept, Keys, settings_of
 from deepdive.report.block import block, file_block
 from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import State, Verdict, in_course_order, record_of, write_record
@@ -141,7 +141,7 @@ def pytest_configure(config: pytest.Config) -> None:
         supervised=supervisor.available() and not debugging and not config.getoption("--in-process"),
     )
     if not session.against and not debugging:
-        session.kept = Kept(course, f"{session.seed} {config.getoption('--time-limit')}")
+        session.kept = Kept(course, settings_of(session.seed, config.getoption("--time-limit")))
     config.stash[_SESSION] = session
     config.add_cleanup(resources.close)
     config.pluginmanager.register(_Collector(session), "deepdive-collector")

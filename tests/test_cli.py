@@ -14,7 +14,8 @@ def test_hints_come_one_by_one_and_say_how_to_get_the_next(run: Run) -> None:
     assert "hint 1 of 3" in first.stdout
     assert "What is x + x?" in first.stdout
     assert "2 * x" not in first.stdout
-    assert "deepdive hint double 2" in first.stdout
+    assert "Still stuck?  deepdive hint double" in first.stdout
+    assert "Arrays multiply" in run("deepdive", "hint", "double").stdout  # the next, when asked again
     assert "2 * x" in last.stdout
     assert "Still stuck" not in last.stdout
 

@@ -99,10 +99,8 @@ class Board:
         elif all(outcome.earned for outcome in self.outcomes):
             parts.append(Text("Every exercise passes.", style="bold green"))
         if self.reused:
-            kept = "1 verdict is" if self.reused == 1 else f"{self.reused} verdicts are"
-            parts.append(
-                Text(f"kept    {kept} from before, of unchanged answers: --fresh tries them again", style="dim")
-            )
+            kept = "1 verdict" if self.reused == 1 else f"{self.reused} verdicts"
+            parts.append(Text(f"kept    {kept} of unchanged answers; --fresh tries them again", style="dim"))
         if self.assets and not brief:
             parts.append(Text(f"assets  {self.assets}", style="dim"))
         return Group(*parts)
@@ -180,7 +178,7 @@ def _hours_at_hand(outcomes: Sequence[Outcome]) -> frozenset[int]:
     ran = {o.hour for o in outcomes if o.state is not State.NOT_RUN}
     begun = {o.hour for o in outcomes if o.state not in (State.TODO, State.NOT_RUN)}
     unfinished = {o.hour for o in outcomes if o.hour in ran and not o.earned}
-    return frozenset((begun & unfinished) or ({min(unfinished)} if unfinished else {min(ran)}))
+    return frozenset((begun & unfinished) or {min(unfinished or ran or {o.hour for o in outcomes})})
 
 
 def _next(step: Step) -> Text:

@@ -1,0 +1,67 @@
+"""Where a learner stands, without running anything: from the files as they are and the verdicts kept of them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from deepdive.answer_files import AnswerFiles
+from deepdive.answers import DEFAULT_SECONDS
+from deepdive.course import Course, Exercise, Hour
+from deepdive.kept import FOLDER, Kept, settings_of
+from deepdive.report.board import Board, board_of
+from deepdive.verdict import State, Verdict, outcome_of
+
+
+def verdicts_of(course: Course) -> list[Verdict]:
+    """What is known of every check: to do, or as the last run of just this answer found it. Others are left out."""
+    kept, files = Kept(course, settings_of(0, DEFAULT_SECONDS)), answers_of(course)
+    found = list[Verdict]()
+    for exercise in course.exercises:
+        stub, path = files.is_stub(exercise), files.path(exercise)
+        for check in exercise.checks:
+            if stub:
+                found.append(Verdict(hour=exercise.hour, exercise=exercise.name, check=check.name, state=State.TODO))
+            elif (keys := kept.keys(exercise, check.name, path)) and (verdict := kept.find(keys)):
+                found.append(verdict)
+    return found
+
+
+def answers_of(course: Course) -> AnswerFiles:
+    """The learner's own files."""
+    return AnswerFiles(course, course.root / "exercises")
+
+
+def standing(course: Course) -> Board:
+    """The board as it is known now."""
+    return board_of(course, verdicts_of(course), answers_of(course), "")
+
+
+def passes(course: Course, exercise: Exercise) -> bool:
+    """Whether the answer as it is now was found to be right."""
+    return outcome_of(exercise, verdicts_of(course)).earned > 0
+
+
+def minutes_left(course: Course, hour: Hour) -> int:
+    """What the exercises of an hour that do not pass yet take, about."""
+    verdicts = verdicts_of(course)
+    return sum(e.minutes for e in hour.exercises if not outcome_of(e, verdicts).earned)
+
+
+def next_hint(course: Course, exercise: Exercise) -> int:
+    """The number of the next hint for an exercise, and remember that it was shown; the last one stays the next."""
+    path = course.root / FOLDER / "hints.json"
+    shown: dict[str, int] = {}
+    with suppress(OSError, ValueError):
+        shown = json.loads(path.read_text(encoding="utf-8"))
+    number = min(int(shown.get(exercise.name, 0)) + 1, len(exercise.hints))
+    remember(path, {**shown, exercise.name: number})
+    return number
+
+
+def remember(path: Path, value: object) -> None:
+    """Keep something small; where the folder cannot be written to, it is forgotten."""
+    with suppress(OSError):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(value), encoding="utf-8")

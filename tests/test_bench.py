@@ -1,0 +1,164 @@
+"""The learner's bench: where one stands, checking by name, beside the reference, starting over, and watching."""
+
+import os
+import pty
+import re
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deepdive.course import Course
+from tests.conftest import ROOT, SOLUTION, Answers, Run
+
+WRONG = SOLUTION.replace("return 2 * x", "return 3 * x")
+
+
+def answer_file(course: Course) -> Path:
+    return course.root / "exercises" / "hour1_small.py"
+
+
+def test_without_a_command_it_says_where_one_stands_and_runs_nothing(run: Run, answers: Answers) -> None:
+    answers(SOLUTION)
+    assert "3 ran" in run("deepdive").stdout  # nothing has been tried yet
+    run("pytest")
+    assert "Every exercise passes." in run("deepdive").stdout
+    answers(WRONG.replace("import numpy", "raise SystemExit('nobody runs this')\nimport numpy"))
+    assert "Every exercise passes." not in run("deepdive").stdout
+
+
+def test_a_check_by_name_or_hour_is_pytest_on_just_that(run: Run, answers: Answers) -> None:
+    answers(WRONG)
+    result = run("deepdive", "check", "halves")
+    assert result.returncode == 0
+    assert "2 passed" in result.stdout
+    assert run("deepdive", "check", "1").returncode == 1
+    assert "did you mean double?" in run("deepdive", "check", "duoble").stderr
+
+
+def test_the_reference_is_shown_after_a_pass_or_when_told(run: Run, answers: Answers) -> None:
+    answers(SOLUTION.replace("return 2 * x", "return x + x"))
+    refused = run("deepdive", "diff", "double")
+    assert refused.returncode == 2
+    assert "--spoil" in refused.stderr
+    assert "2 * x" not in refused.stdout + refused.stderr
+    assert "+    return 2 * x" in run("deepdive", "diff", "double", "--spoil").stdout
+    run("pytest")
+    assert "-    return x + x" in run("deepdive", "diff", "double").stdout
+
+
+def test_a_reset_touches_one_function_and_can_be_undone(run: Run, answers: Answers, small_course: Course) -> None:
+    mine = SOLUTION.replace("return 2 * x", "return x + x").replace('"""Hour 1', '"""My notes.\n\nHour 1')
+    answers(mine)
+    assert run("deepdive", "reset", "double").returncode == 0
+    now = answer_file(small_course).read_text()
+    assert "return x + x" not in now
+    assert "raise NotImplementedError" in now
+    assert "My notes." in now
+    assert "return x[: len(x) // 2]" in now
+    assert run("deepdive", "undo").returncode == 0
+    assert answer_file(small_course).read_text() == mine
+    assert "nothing to undo" in run("deepdive", "undo").stderr
+
+
+def test_a_deleted_function_comes_back_as_a_stub(run: Run, answers: Answers, small_course: Course) -> None:
+    answers("x = 1\n")
+    run("deepdive", "reset", "halves")
+    assert "def halves" in answer_file(small_course).read_text()
+    assert answer_file(small_course).read_text().startswith("x = 1\n")
+
+
+def test_a_file_that_is_no_python_is_reset_as_a_whole(run: Run, answers: Answers, small_course: Course) -> None:
+    answers("def broken(:\n")
+    assert "deepdive reset --all" in run("deepdive", "reset", "double").stderr
+    assert run("deepdive", "reset", "--all").returncode == 0
+    assert "raise NotImplementedError" in answer_file(small_course).read_text()
+    run("deepdive", "undo")
+    assert answer_file(small_course).read_text() == "def broken(:\n"
+
+
+def test_the_plan_counts_the_minutes_that_are_left(run: Run, answers: Answers) -> None:
+    answers(SOLUTION)
+    assert "9 minutes" in run("deepdive", "plan").stdout
+    run("pytest")
+    assert "0 minutes" in run("deepdive", "plan").stdout
+    assert "The plan." in run("deepdive", "plan", "1").stdout
+    assert "there is no hour 9" in run("deepdive", "plan", "9").stderr
+
+
+class Watching:
+    """`deepdive watch` in a terminal of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.pid, self._terminal = pty.fork()
+        if self.pid == 0:
+            os.chdir(root)
+            environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "80"}
+            os.execve(sys.executable, [sys.executable, "-m", "deepdive.cli", "watch"], environment)
+
+    def until(self, pattern: str, seconds: float = 60) -> str:
+        """What is printed up to a pattern."""
+        printed, until = "", time.monotonic() + seconds
+        while time.monotonic() < until:
+            if select.select([self._terminal], [], [], 0.1)[0]:
+                try:
+                    printed += os.read(self._terminal, 65536).decode("utf-8", "replace")
+                except OSError:
+                    break
+                if re.search(pattern, printed):
+                    return printed
+        raise AssertionError(f"no {pattern!r} in {printed!r}")
+
+    def press(self, key: str) -> None:
+        os.write(self._terminal, key.encode())
+
+
+@pytest.fixture
+def watching(small_course: Course, answers: Answers) -> Iterator[Watching]:
+    answers(SOLUTION)
+    watching = Watching(small_course.root)
+    watching.until("q quit")
+    time.sleep(1)  # until the watch is set up; what is saved before is not seen
+    yield watching
+    try:
+        os.kill(watching.pid, signal.SIGKILL)
+        os.waitpid(watching.pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass
+
+
+def test_what_is_saved_is_checked_at_once_and_only_what_the_edit_reaches(
+    watching: Watching, answers: Answers
+) -> None:
+    answers(SOLUTION.replace("len(x) // 2 :]", "len(x) // 2 + 1 :]"))
+    printed = watching.until("failed")
+    assert "✗ halves" in printed
+    assert "double" not in printed.partition("✗ halves")[0]
+    assert "2 failed" in printed or "1 failed, 1 passed" in printed or "deselected" in printed
+
+
+def test_a_syntax_error_is_shown_with_its_line(watching: Watching, answers: Answers) -> None:
+    answers(SOLUTION.replace("return 2 * x", "return 2 * x("))
+    assert "was never closed" in watching.until("line")
+
+
+def test_a_save_ends_the_run_that_is_going_on(watching: Watching, answers: Answers) -> None:
+    answers(SOLUTION.replace("return 2 * x", "import time; time.sleep(60)"))
+    time.sleep(1)
+    answers(WRONG)
+    assert "✗ double" in watching.until("failed", seconds=30)
+
+
+def test_keys_show_hints_the_next_step_and_quit(watching: Watching, answers: Answers) -> None:
+    answers(WRONG)
+    watching.until("failed")
+    watching.press("h")
+    watching.until("hint 1 of 3")
+    watching.press("n")
+    watching.until("next")
+    watching.press("q")
+    assert os.waitpid(watching.pid, 0)[1] == 0

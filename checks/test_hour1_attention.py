@@ -879,7 +879,7 @@ def test_beats_running_the_whole_block(answer, rng):
     # The solution 43 to 70 / 51 to 158 / 102 to 162; one head at a time 22 to 35 / 23 to 57 / 108 to 190.
     # A Python loop over the cached tokens 1.4 to 2.1 / 1.7 to 2.1 / 1.7 to 2.3; the cache turned into lists and back
     # 2.9 to 3.1 / 2.7 to 3.4 / 2.0 to 4.0; all tokens computed again: 1.
-    expect(answer).faster_than(decoder_block_on_all_256_tokens, on=fresh_inputs, at_least=8, calls=3, **FLOAT32)
+    expect(answer).faster_than(decoder_block_on_all_256_tokens, on=fresh_inputs, at_least=8, calls=5, **FLOAT32)
 
 
 def keys_and_values(x, weights, n_heads):

@@ -8,3 +8,10 @@ A check needs three names:
 """
 
 __version__ = "0.1.0"
+
+
+def load_ipython_extension(shell: object) -> None:
+    """`%load_ext deepdive` in a notebook: see `deepdive.bench.magics`."""
+    from deepdive.bench.magics import load
+
+    load(shell)

@@ -183,6 +183,24 @@ def build(
 
 
 @app.command()
+def notebook(
+    way: Annotated[str, typer.Argument(help="`build` writes notebooks/; `export` and `import` carry your answers.")],
+    hour: Annotated[int | None, typer.Argument(help="Which hour; all when left out.")] = None,
+) -> None:
+    """Work in notebooks: write them, or carry your answers from them to exercises/ (export) or back (import)."""
+    from deepdive.bench.exchange import Exchange, NothingToDo
+
+    if way not in ("build", "export", "import"):
+        _stop(f"{way} is no way to go; there are build, export (notebook to module) and import (module to notebook)")
+    course = _course()
+    try:
+        for line in Exchange(course, hour).go(way):
+            typer.echo(line)
+    except (NothingToDo, ValueError, OSError) as error:
+        _stop(str(error))
+
+
+@app.command()
 def assets(
     verify: Annotated[
         bool, typer.Option("--verify", help="Read every prepared file again; mend what is damaged.")

@@ -396,7 +396,7 @@ def _forge(value, count=1, number=None, wrong=False):
     frame = b"".join(map(bytes, wire.encode(reply, packer.attached, wire.Caps())))
     for _ in range(count): os.write(3, frame)
 """
-add("answers_before_it_is_done", 11, "_forge(np.ones(3) / 3)\n" + WRONG, top=FORGES)
+add("answers_before_it_is_done", 11, "_forge(np.ones(3) / 3)\n" + WRONG, top=FORGES, may_lose=True)
 add(
     "answers_the_next_questions_too",
     11,
@@ -881,7 +881,8 @@ add("breaks_the_check_by_texts", 33, "return np.array(['x']), np.array([b'y'])",
 
 reaches("looks_for_the_grader", 34, "open('/proc/net/tcp').readlines()[1]", "socket.socket(socket.AF_INET)",
         "next(p for p in os.listdir('/proc') if p.isdigit() and int(p) > 2 and int(p) != os.getpid())",
-        f"os.listdir({str(ROOT)!r})", "os.listdir('/root')", "os.listdir('/home')[0]")  # fmt: skip
+        f"os.listdir({str(ROOT)!r})", "os.listdir('/home')[0]",
+        "next(name for name in os.listdir('/root') if name != '.cache')")  # fmt: skip  the assets may be there
 
 for name, content in {
     "nul_bytes": SOLUTION.encode() + b"\0",

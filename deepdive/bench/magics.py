@@ -1,0 +1,97 @@
+"""`%load_ext deepdive`, then `%check softmax`: the checks of an exercise on what a notebook has defined."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import Any
+
+from deepdive.answers import Answer
+from deepdive.assets import AssetError, use_offline
+from deepdive.course import Course, Exercise, find_root, load_course
+from deepdive.expect import WrongAnswer
+from deepdive.judge import judge
+from deepdive.proof import checks_of
+from deepdive.report.block import block
+from deepdive.scratch import scratch, temporary_files_in
+from deepdive.verdict import HELD_AGAINST_NOBODY, WRONG, State, Verdict
+
+_COLOURS = {True: "#1a7f37", False: "#b42318"}  # both readable on white and, through `pre`, on a dark page
+
+
+class Told:
+    """What a check came to, for a notebook: text where there is nothing better.
+
+    Args:
+        lines: as in a terminal.
+        right: whether nothing is wrong.
+    """
+
+    def __init__(self, lines: str, *, right: bool) -> None:
+        self.lines, self.right = lines, right
+
+    def __repr__(self) -> str:
+        return self.lines
+
+    def _repr_html_(self) -> str:
+        edge = _COLOURS[self.right]
+        style = f"border-left: 4px solid {edge}; padding: 0 0 0 1em; white-space: pre-wrap"
+        return f'<pre style="{style}">{html.escape(self.lines)}</pre>'
+
+
+def load(shell: Any) -> None:
+    """Give an IPython shell the magic `%check`."""
+    use_offline()
+
+    def check(line: str) -> Told:
+        """Check an exercise: `%check softmax`."""
+        return checked(line.strip(), shell.user_ns)
+
+    shell.register_magic_function(check, magic_kind="line")
+
+
+def checked(name: str, namespace: dict[str, Any]) -> Told:
+    """The checks of an exercise on the function that a namespace holds."""
+    root = find_root(Path.cwd())
+    if root is None:
+        return Told(f"There is no course here: {Path.cwd()} is not inside one.", right=False)
+    course = load_course(root)
+    try:
+        exercise = course.exercise(name)
+    except KeyError as error:
+        return Told(f"{error.args[0]}", right=False)
+    function = namespace.get(name)
+    if not callable(function):
+        return Told(f"Nothing called {name} is defined: run its cell first.", right=False)
+    try:
+        verdicts = _judge(course, exercise, function)
+    except AssetError as error:
+        return Told(str(error), right=False)
+    return told(exercise, verdicts)
+
+
+def _judge(course: Course, exercise: Exercise, function: Any) -> list[Verdict]:
+    path = Path(function.__code__.co_filename) if hasattr(function, "__code__") else Path()
+    verdicts = []
+    with scratch() as folder, temporary_files_in(folder):
+        for check, seconds in checks_of(course, exercise):
+            try:
+                answer = Answer(exercise, function, seconds)
+            except WrongAnswer:
+                break
+            verdicts.append(judge(course, exercise, check, answer, path=path))
+            if verdicts[-1].state in (State.TODO, State.TIMEOUT):
+                break
+    return verdicts
+
+
+def told(exercise: Exercise, verdicts: list[Verdict]) -> Told:
+    """The first thing that is wrong, as in a terminal; or that nothing is."""
+    wrong = [v for v in verdicts if v.state in WRONG | {State.KIT_ERROR}]
+    if wrong:
+        return Told(block(wrong[0], exercise, 80, wrong[1:]), right=False)
+    if any(v.state is State.TODO for v in verdicts):
+        return Told(f"· {exercise.name} is still to do", right=False)
+    settled = all(v.state in HELD_AGAINST_NOBODY for v in verdicts)
+    points = "1 point" if exercise.points == 1 else f"{exercise.points} points"
+    return Told(f"✓ {exercise.name} · {len(verdicts)} checks pass · {points}", right=settled)

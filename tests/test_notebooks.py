@@ -1,0 +1,118 @@
+"""Notebooks: made from the same source, checked where they stand, and carried to modules and back."""
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from deepdive.bench.magics import checked
+from deepdive.bench.notebooks import module_of, notebook_of, solved
+from deepdive.build import stub_of
+from deepdive.course import Course, Hour, load_course
+from tests.conftest import ROOT, SOLUTION, Answers, Run
+
+COURSE = load_course(ROOT)
+
+
+@pytest.mark.parametrize("hour", COURSE.hours, ids=lambda hour: hour.topic)
+def test_a_module_survives_the_way_to_a_notebook_and_back(hour: Hour) -> None:
+    source = stub_of((ROOT / "solutions" / hour.file_name).read_text())
+    back = module_of(notebook_of(COURSE, hour, source))
+    code = [line for line in source.splitlines() if line.strip()]
+    assert [line for line in back.splitlines() if line.strip()] == code
+
+
+@pytest.mark.parametrize("hour", COURSE.hours, ids=lambda hour: hour.topic)
+def test_a_notebook_is_valid_and_has_a_check_after_every_exercise(hour: Hour) -> None:
+    notebook = notebook_of(COURSE, hour, stub_of((ROOT / "solutions" / hour.file_name).read_text()))
+    nbformat.validate(notebook)
+    checks = [cell.source for cell in notebook.cells if cell.source.startswith("%check")]
+    assert checks == [f"%check {exercise.name}" for exercise in hour.exercises]
+    assert notebook == notebook_of(COURSE, hour, stub_of((ROOT / "solutions" / hour.file_name).read_text()))
+
+
+@pytest.mark.parametrize(
+    "hour",
+    [pytest.param(hour, marks=[pytest.mark.slow] if hour.number > 1 else []) for hour in COURSE.hours],
+    ids=lambda hour: hour.topic,
+)
+def test_the_notebook_of_a_solution_runs_from_top_to_bottom_and_every_check_passes(hour: Hour) -> None:
+    notebook = solved(COURSE, hour)
+    NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(ROOT)}}).execute()
+    told = [
+        output["data"]["text/plain"]
+        for cell in notebook.cells
+        if cell.source.startswith("%check")
+        for output in cell.outputs
+        if "data" in output
+    ]
+    assert len(told) == len(hour.exercises)
+    assert [text for text in told if not text.startswith("✓")] == []
+
+
+@pytest.fixture
+def in_small_course(small_course: Course, monkeypatch: pytest.MonkeyPatch) -> Course:
+    monkeypatch.chdir(small_course.root)
+    return small_course
+
+
+def test_what_is_not_defined_is_told() -> None:
+    assert "run its cell first" in checked("softmax", {}).lines
+    assert "did you mean softmax?" in checked("sofmax", {}).lines
+
+
+def test_a_wrong_answer_has_the_six_lines_in_text_and_html() -> None:
+    told = checked("softmax", {"softmax": lambda x, axis=-1: x})
+    assert told.lines.startswith("✗ softmax")
+    assert "  expected  " in told.lines
+    assert "<pre" in told._repr_html_()
+    assert not told.right
+
+
+def test_what_an_answer_says_is_no_html() -> None:
+    def softmax(x: object, axis: int = -1) -> object:
+        raise ValueError("<script>alert(1)</script>")
+
+    assert "<script>" not in checked("softmax", {"softmax": softmax})._repr_html_()
+
+
+def test_answers_are_carried_both_ways_and_nothing_is_lost(run: Run, answers: Answers, small_course: Course) -> None:
+    answers(SOLUTION.replace("    ### BEGIN SOLUTION\n", "").replace("    ### END SOLUTION\n", ""))
+    module = small_course.root / "exercises" / "hour1_small.py"
+    before = module.read_text()
+    assert run("deepdive", "notebook", "import").returncode == 0
+    path = small_course.root / "notebooks" / "hour1_small.ipynb"
+    notebook = json.loads(path.read_text())
+    for cell in notebook["cells"]:
+        cell["source"] = "".join(cell["source"]).replace("return 2 * x", "return x + x")
+    path.write_text(json.dumps(notebook))
+    assert run("deepdive", "notebook", "export").returncode == 0
+    assert "return x + x" in module.read_text()
+    assert "%check" not in module.read_text()
+    assert run("pytest").returncode == 0
+    assert run("deepdive", "undo").returncode == 0
+    assert module.read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("notebook", "export"), "deepdive notebook build"),
+        (("notebook", "sideways"), "there are build, export"),
+        (("notebook", "build", "7"), "there is no hour 7"),
+    ],
+)
+def test_a_slip_is_told(run: Run, command: tuple[str, ...], told: str) -> None:
+    result = run("deepdive", *command)
+    assert result.returncode == 2
+    assert told in result.stderr
+
+
+def test_building_never_replaces_a_notebook(run: Run, small_course: Course) -> None:
+    assert "written" in run("deepdive", "notebook", "build").stdout
+    path: Path = small_course.root / "notebooks" / "hour1_small.ipynb"
+    path.write_text("mine")
+    run("deepdive", "notebook", "build")
+    assert path.read_text() == "mine"

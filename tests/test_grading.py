@@ -3,19 +3,19 @@
 import inspect
 import json
 import os
-import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from deepdive import diagnose
 from deepdive.course import Course, Exercise, load_course
-from deepdive.diagnose import course_module
 from deepdive.grading.intake import MAX_BYTES, Submission, take
 from deepdive.grading.jailed import JailedFile
 from deepdive.grading.run import grade
@@ -98,18 +98,40 @@ def test_two_names_that_differ_in_case_only_are_one_too_many(small_course: Cours
 # --- the same verdicts, both ways ---
 
 
+HEAD = """
+import sys
+import types
+
+
+def _module(name, source=""):
+    package, _, last = name.rpartition(".")
+    made = sys.modules[name] = types.ModuleType(name)
+    if package:
+        setattr(sys.modules.get(package) or _module(package), last, made)
+    exec(compile(source, name, "exec"), made.__dict__)
+    return made
+
+
+_module("deepdive.diagnose").mistake = lambda of: lambda function: function
+_module("tests.alternatives").alternative = lambda of: lambda function: function
+"""
+
+
 def as_submission(known: Known) -> bytes:
     """A known answer as a file that somebody could hand in: all it uses is in it."""
-    solutions = (ROOT / "solutions" / "hour1_attention.py").read_text(encoding="utf-8")
+    name = COURSE.hour(known.exercise.hour).file_name
+    solution = (ROOT / "solutions" / name).read_text(encoding="utf-8")
     if known.kind is Kind.SOLUTION:
-        return solutions.encode()
+        return solution.encode()
     module = inspect.getmodule(known.function)
     assert module is not None
-    text = re.sub(r"^from (deepdive|solutions|tests)\b.*$", "", inspect.getsource(module), flags=re.MULTILINE)
-    head = "import types\n\nright = types.ModuleType('right')\n"
-    head += f"exec(compile({solutions!r}, 'right', 'exec'), right.__dict__)\n"
-    head += "def mistake(of):\n    return lambda function: function\n\nalternative = mistake\n"
-    return f"{head}{text}\n{known.exercise.name} = {known.name}\n".encode()
+    head = f"{HEAD}\n_module('solutions.{name.removesuffix('.py')}', {solution!r})\n"
+    given = ROOT / "checks" / "given" / name
+    if given.exists():
+        head += f"_module('checks.given.{given.stem}', {given.read_text(encoding='utf-8')!r})\n"
+    text = inspect.getsource(module).replace("from __future__ import annotations\n", "")
+    future = "from __future__ import annotations\n" if "from __future__" in inspect.getsource(module) else ""
+    return f"{future}{head}\n{text}\n{known.exercise.name} = {known.name}\n".encode()
 
 
 def told(verdict: Verdict) -> tuple[object, ...]:
@@ -135,13 +157,28 @@ def alone(exercise: Exercise) -> Course:
     return Course(COURSE.root, (shrunk,))
 
 
+@pytest.fixture(scope="module")
+def jail_of() -> Iterator[Callable[[int], Zygote | Cold]]:
+    """The jail of an hour: one for the hours that need neither Transformers nor Datasets, one for the others."""
+    with ExitStack() as jails:
+        yield cache(lambda hour: jails.enter_context(open_jail({hour}, unsafe=False)))
+
+
 @needs_jail
+@pytest.mark.parametrize(
+    "share", [pytest.param(8, id="one-mistake-in-eight"), pytest.param(1, id="all", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("exercise", list(COURSE.exercises), ids=lambda e: e.name)
-def test_every_known_answer_gets_the_same_verdicts_jailed_and_not(exercise: Exercise, jail: Zygote | Cold) -> None:
-    course_module(COURSE, "checks.mistakes.hour1_attention")
-    for known in known_answers(COURSE, exercise):
+def test_known_answers_get_the_same_verdicts_jailed_and_not(
+    exercise: Exercise, share: int, jail_of: Callable[[int], Zygote | Cold]
+) -> None:
+    hour = COURSE.hour(exercise.hour)
+    jail = jail_of(1 if hour.number <= 2 else 3)
+    known_ones = list(known_answers(COURSE, exercise))
+    right = [known for known in known_ones if known.kind is not Kind.MISTAKE]
+    for known in (*right, *[known for known in known_ones if known.kind is Kind.MISTAKE][::share]):
         expected = try_answer(COURSE, known).verdicts
-        submission = Submission("known", {"hour1_attention.py": as_submission(known)})
+        submission = Submission("known", {hour.file_name: as_submission(known)})
         graded = grade(alone(exercise), submission, jail, seed=0)
         pairs = [(a, b) for a, b in zip(expected, graded, strict=True) if not undecided(a, b)]
         assert not [(told(a), a.mistake, told(b), b.mistake) for a, b in pairs if not same(a, b)], known.name
@@ -150,7 +187,7 @@ def test_every_known_answer_gets_the_same_verdicts_jailed_and_not(exercise: Exer
 @needs_jail
 def test_a_stub_is_to_do_in_the_jail_too(jail: Zygote | Cold) -> None:
     stub = (ROOT / "exercises" / "hour1_attention.py").read_bytes()
-    verdicts = grade(COURSE, Submission("stub", {"hour1_attention.py": stub}), jail, seed=0)
+    verdicts = grade(COURSE, Submission("stub", {"hour1_attention.py": stub}), jail, seed=0, hours={1})
     assert {verdict.state for verdict in verdicts} == {State.TODO}
 
 

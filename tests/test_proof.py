@@ -26,6 +26,7 @@ EXERCISES = list(COURSE.exercises)
 KNOWN = [known for exercise in EXERCISES for known in known_answers(COURSE, exercise)]
 RIGHT = [known for known in KNOWN if known.kind is not Kind.MISTAKE]
 WRONG = [known for known in KNOWN if known.kind is Kind.MISTAKE]
+SEEDS = [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
 
 
 @pytest.fixture(autouse=True)
@@ -50,14 +51,14 @@ def test_every_stub_is_to_do(exercise: Exercise, tmp_path: Path) -> None:
         files.answer(exercise)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("known", RIGHT, ids=label)
 def test_every_right_answer_passes(known: Known, seed: int) -> None:
     trial = try_answer(COURSE, known, seed=seed)
     assert not trial.problem, [(v.check, v.state, v.got, v.likely) for v in trial.verdicts]
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("known", WRONG, ids=label)
 def test_every_mistake_is_caught_and_named_by_its_own_line(known: Known, seed: int) -> None:
     trial = try_answer(COURSE, known, seed=seed)

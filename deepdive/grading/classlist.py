@@ -1,7 +1,7 @@
 """Who handed in what: the submissions of a whole class, by the names that course systems give them.
 
     submissions/
-      Jane Doe_1234567_assignsubmission_file_/    Moodle: a folder a student
+      Jane Doe_1234567_assignsubmission_file_/    Moodle: a folder a student, or the files side by side
       doejane_LATE_4711_90210_hour1_attention.py  Canvas: name, user id, submission id, what it was called
       submission_240001/                          Gradescope, told by submission_metadata.yml
       hours-janedoe/                              GitHub Classroom: assignment-login
@@ -16,7 +16,8 @@ import csv
 import io
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,7 +29,6 @@ import yaml  # type: ignore[import-untyped]
 from deepdive.course import Course
 from deepdive.grading.intake import (
     MAX_ZIP_BYTES,
-    MOST_ENTRIES,
     Refused,
     Submission,
     hour_of,
@@ -39,11 +39,12 @@ from deepdive.grading.intake import (
     take_files,
     take_members,
 )
+from deepdive.grading.jobs import digest
 from deepdive.grading.marks import Student
 from deepdive.values import shorten
 
 LONGEST_ID = 200
-_MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_\w+_?")
+_MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?P<what>[a-z]+)_?(?P<file>.*)")
 _CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<submission>\d+)_(?P<file>.+)", re.IGNORECASE)
 _GRADESCOPE = re.compile(r"submission_\d+")
 _METADATA = "submission_metadata.yml"
@@ -75,10 +76,12 @@ class Roster:
     _by: dict[str, Student] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for student in reversed(self.students):
-            for key in (student.section and "", student.name, student.email, student.login, student.id):
-                if key:
-                    self._by[_key(key)] = student
+        for column in ("name", "email", "login", "id"):  # an id tells more than a name that happens to be the same
+            told = Counter(_key(getattr(student, column)) for student in self.students)
+            for student in self.students:
+                key = _key(getattr(student, column))
+                if key and told[key] == 1:  # what two students share tells of neither
+                    self._by[key] = student
 
     def find(self, *told: str) -> Student:
         """The student of whom one of these is the id, login, email or name; else one with the first as id."""
@@ -86,34 +89,50 @@ class Roster:
         name = next((each for each in told[1:] if each), "")
         return next((s for s in known if s), Student(fit_id(told[0]), fit_id(name) if name else ""))
 
+    def knows(self, told: str) -> bool:
+        """Whether this is a student's id or login."""
+        student = self._by.get(_key(told))
+        return student is not None and _key(told) in (_key(student.id), _key(student.login))
+
 
 def read_roster(path: Path) -> Roster:
     """Read a roster.
 
     Raises:
-        ValueError: it has no column `id`, or an id is missing or occurs twice; the message says which line.
+        ValueError: it is no CSV, has no column `id`, or an id is missing or occurs twice; the message says where.
     """
+    try:
+        return Roster(tuple(_students(path)))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path.name} is no CSV in UTF-8: {error}") from error
+
+
+def _students(path: Path) -> Iterator[Student]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
         columns = [name.strip().lower() for name in rows.fieldnames or []]
         if "id" not in columns:
             raise ValueError(f"{path.name}: there is no column `id`, only {', '.join(columns) or 'nothing'}")
-        students, seen = list[Student](), set[str]()
+        seen = set[str]()
         for number, row in enumerate(rows, 2):
             cells = {k.strip().lower(): (v or "").strip() for k, v in row.items() if k and isinstance(v, str)}
             if not cells.get("id"):
                 raise ValueError(f"{path.name}, line {number}: the id is missing")
-            if cells["id"] in seen:
-                raise ValueError(f"{path.name}, line {number}: the id {cells['id']} occurs twice")
-            seen.add(cells["id"])
+            student = fit_id(cells["id"])
+            if _key(student) in seen:
+                raise ValueError(f"{path.name}, line {number}: the id {student} occurs twice")
+            seen.add(_key(student))
             known = ("name", "email", "login", "section")
-            students.append(Student(fit_id(cells["id"]), **{k: shorten(cells.get(k, ""), 200) for k in known}))
-    return Roster(tuple(students))
+            yield Student(student, **{k: shorten(cells.get(k, ""), LONGEST_ID) for k in known})
 
 
 def fit_id(text: str) -> str:
     """Fit to tell a student by, and to be shown: one line, visible characters, not endless, not empty."""
-    return shorten(" ".join(text.split()), LONGEST_ID) or "unnamed"
+    line = " ".join(text.split())
+    whole = shorten(line, 8 * len(line) + 1)  # every character escaped, none cut off
+    if len(whole) > LONGEST_ID:  # two long ones that begin alike are still two
+        return f"{whole[: LONGEST_ID - 10]}…{digest(whole.encode())[:9]}"
+    return whole or "unnamed"
 
 
 def class_of(place: Path, course: Course, roster: Roster | None = None) -> Iterator[HandedIn]:
@@ -132,20 +151,13 @@ def class_of(place: Path, course: Course, roster: Roster | None = None) -> Itera
 
 
 def _single(place: Path, course: Course, roster: Roster) -> HandedIn:
-    submission, name = take(place, course), place.name  # its times say when it was downloaded, so they are not asked
-    if match := _CANVAS.fullmatch(name):
-        return HandedIn(roster.find(match["id"], match["name"]), submission, None, bool(match["late"]))
-    if match := _MOODLE.fullmatch(name):
-        return HandedIn(roster.find(match["id"], match["name"]), submission)
-    stem = place.stem if place.suffix.lower() in _KINDS else name
+    name = place.name  # its times say when it was downloaded, so they are not asked
+    if match := _side_by_side(name, course):
+        (handed_in,) = _of_files({name: partial(read_regular, place)}, course, roster, match["name"])
+        return handed_in
     if hour_of(name, course):  # jane/hour1_attention.py: a file's own name says nothing of whose it is
-        stem = place.resolve().parent.name
-    login = stem.rpartition("-")[2]
-    return HandedIn(roster.find(stem, login if _known(roster, login) else ""), submission)
-
-
-def _known(roster: Roster, told: str) -> bool:
-    return bool(told) and any(_key(told) in (_key(s.login), _key(s.id)) for s in roster.students)
+        name = place.resolve().parent.name
+    return HandedIn(roster.find(*_who(name, roster)), take(place, course), None, _late(place.name))
 
 
 def _in_folder(place: Path, course: Course, roster: Roster) -> Iterator[HandedIn]:
@@ -154,14 +166,19 @@ def _in_folder(place: Path, course: Course, roster: Roster) -> Iterator[HandedIn
         yield _single(place, course, roster)
         return
     told = _metadata(place / _METADATA)
-    flat = {path.name: partial(read_regular, path) for path in parts if path.is_file()}
-    canvas = [name for name in flat if _canvas_answers(name, course)]
-    yield from _of_canvas({name: flat[name] for name in canvas}, course, roster, place.name)
+    names = [path.name for path in parts]
+    flat = [name for name in names if _side_by_side(name, course)]
+    yield from _of_files({name: partial(read_regular, place / name) for name in flat}, course, roster, place.name)
     for path in parts:
-        if path.name in told:
+        if path.name in flat or _only_text(path.name, names):
+            continue
+        if path.is_symlink():
+            refused = Submission(shorten(str(path), 200), {}, ("a symbolic link is not followed",))
+            yield HandedIn(roster.find(*_who(path.name, roster)), refused)
+        elif path.name in told:
             who, submitted = told[path.name]
             yield HandedIn(roster.find(*who), take(path, course), submitted)
-        elif path.name not in canvas and (path.is_dir() or path.suffix.lower() in _KINDS):
+        elif path.is_dir() or path.suffix.lower() in _KINDS:
             yield _single(path, course, roster)
 
 
@@ -172,22 +189,20 @@ def _in_zip(place: Path, course: Course, roster: Roster) -> Iterator[HandedIn]:
     except Refused:
         yield _single(place, course, roster)  # which says why
         return
-    tops: dict[str, list[zipfile.ZipInfo]] = {}
-    for member in archive.infolist()[:MOST_ENTRIES]:
-        parts = PurePosixPath(member.filename.replace("\\", "/")).parts
-        if parts and not member.is_dir() and parts[0] != "__MACOSX" and not parts[0].startswith("."):
-            tops.setdefault(parts[0], []).append(member)
-    named = any(pattern.fullmatch(top) for top in tops for pattern in (_MOODLE, _GRADESCOPE, _CANVAS))
+    tops = _tops(archive, 0)
+    if len(tops) == 1 and _named(below := _tops(archive, 1)):
+        tops = below  # one folder around the whole class, as Gradescope packs it
+    named = _named(tops)
     if not named and (len(tops) <= 1 or "exercises" in tops or any(hour_of(top, course) for top in tops)):
         yield _single(place, course, roster)
         return
     told: Told = {}
     with suppress(Refused):
         told = _parse_metadata(read_member(archive, tops.pop(_METADATA)[0])) if _METADATA in tops else {}
-    canvas = {top: partial(read_member, archive, tops[top][0]) for top in tops if _canvas_answers(top, course)}
-    yield from _of_canvas(canvas, course, roster, place.name)
+    flat = {top: partial(read_member, archive, tops[top][0]) for top in tops if _side_by_side(top, course)}
+    yield from _of_files(flat, course, roster, place.name)
     for top, members in sorted(tops.items()):
-        if top in canvas:
+        if top in flat or _only_text(top, tops):
             continue
         files, refused = dict[str, bytes](), list[str]()
         try:
@@ -198,28 +213,53 @@ def _in_zip(place: Path, course: Course, roster: Roster) -> Iterator[HandedIn]:
             files = take_members(inner, members, course, refused)
         except Refused as error:
             refused.append(f"{shorten(top, 60)}: {error}")
-        who, submitted = told.get(top, (_who(top), None))
+        who, submitted = told.get(top, (_who(top, roster), None))
         submission = Submission(shorten(f"{place.name}/{top}", 200), files, tuple(refused))
-        yield HandedIn(roster.find(*who), submission, submitted, bool(_canvas_late(top)))
+        yield HandedIn(roster.find(*who), submission, submitted, _late(top))
 
 
-def _canvas_answers(name: str, course: Course) -> bool:
-    match = _CANVAS.fullmatch(name)
-    return match is not None and hour_of(match["file"], course) is not None
+def _tops(archive: zipfile.ZipFile, depth: int) -> dict[str, list[zipfile.ZipInfo]]:
+    """What a zip holds, by the names so many folders deep."""
+    tops: dict[str, list[zipfile.ZipInfo]] = {}
+    for member in archive.infolist():
+        parts = PurePosixPath(member.filename.replace("\\", "/")).parts
+        if member.is_dir() or len(parts) <= depth or parts[0] == "__MACOSX" or parts[depth].startswith("."):
+            continue
+        tops.setdefault(parts[depth], []).append(member)
+    return tops
 
 
-def _canvas_late(name: str) -> bool:
+def _named(tops: Iterable[str]) -> bool:
+    """Whether a course system gave these names."""
+    return any(pattern.fullmatch(top) for top in tops for pattern in (_MOODLE, _GRADESCOPE, _CANVAS))
+
+
+def _side_by_side(name: str, course: Course) -> re.Match[str] | None:
+    """A file of answers whose name says whose it is: Canvas puts all files of all students into one folder."""
+    match = _CANVAS.fullmatch(name) or _MOODLE.fullmatch(name)
+    return match if match and hour_of(match["file"], course) else None
+
+
+def _only_text(name: str, names: Iterable[str]) -> bool:
+    """What a student typed into Moodle's text field, next to the files."""
+    match = _MOODLE.fullmatch(name)
+    if match is None or match["what"] == "file":
+        return False
+    return any(other.startswith(f"{match['name']}_{match['id']}_assignsubmission_file") for other in names)
+
+
+def _late(name: str) -> bool:
     match = _CANVAS.fullmatch(name)
     return match is not None and bool(match["late"])
 
 
-def _of_canvas(
+def _of_files(
     files: Mapping[str, Callable[[], bytes]], course: Course, roster: Roster, where: str
 ) -> Iterator[HandedIn]:
-    """Canvas puts all files of all students side by side: those of one student are one submission."""
+    """The files of one student among those of all are one submission."""
     students: dict[str, list[re.Match[str]]] = {}
     for name in sorted(files):
-        match = _CANVAS.fullmatch(name)
+        match = _side_by_side(name, course)
         assert match is not None
         students.setdefault(match["id"], []).append(match)
     for student, matches in students.items():
@@ -228,14 +268,19 @@ def _of_canvas(
         taken = take_files(found, course, refused)
         who = matches[0]["name"]
         submission = Submission(shorten(f"{where}/{who}_{student}", 200), taken, tuple(refused))
-        yield HandedIn(roster.find(student, who), submission, None, any(match["late"] for match in matches))
+        yield HandedIn(roster.find(student, who), submission, None, any(_late(match.string) for match in matches))
 
 
-def _who(top: str) -> tuple[str, ...]:
+def _who(top: str, roster: Roster) -> tuple[str, ...]:
+    """What a name tells of whose it is: the id first."""
     for pattern in (_MOODLE, _CANVAS):
         if match := pattern.fullmatch(top):
             return match["id"], match["name"]
-    return (re.sub(r"\.(zip|py|ipynb)$", "", top, flags=re.IGNORECASE),)
+    stem = re.sub(r"\.(zip|py|ipynb)$", "", top, flags=re.IGNORECASE)
+    parts = stem.split("-")  # assignment-login, and a login may hold hyphens of its own
+    logins = ("-".join(parts[start:]) for start in range(1, len(parts)))
+    login = "" if roster.knows(stem) else next((login for login in logins if roster.knows(login)), "")
+    return (login,) if login else (stem,)
 
 
 Told = dict[str, tuple[tuple[str, ...], datetime | None]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -119,13 +120,16 @@ def judge_all(
     """
     pairs = to_do(book, course, keys, hours)
     run = book.start_run(keys.seed, kit_digest(), executor.tier, msgspec.json.encode(describe()).decode())
-    problems, began = Counter[str](), monotonic()
-    for done, result in enumerate(executor.run(jobs_of(book, keys, pairs)), 1):
-        kept = [(key, verdict) for key, verdict in result.verdicts if verdict.state not in _NOT_KEPT]
-        book.add_verdicts(run, result.job.source, kept)
-        problems.update(v.got for _, v in result.verdicts if v.state in _NOT_KEPT)
-        problems.update([result.problem] if result.problem else [])
-        tell(Progress(done, len(pairs), problems.total(), monotonic() - began))
+    problems, failed, began = Counter[str](), 0, monotonic()
+    with closing(executor.run(jobs_of(book, keys, pairs))) as results:
+        for done, result in enumerate(results, 1):
+            kept = [(key, verdict) for key, verdict in result.verdicts if verdict.state not in _NOT_KEPT]
+            book.add_verdicts(run, result.job.source, kept)
+            unkept = [verdict for _, verdict in result.verdicts if verdict.state in _NOT_KEPT]
+            problems.update(verdict.got for verdict in unkept)
+            problems.update([result.problem] if result.problem else [])
+            failed += bool(unkept or result.problem)
+            tell(Progress(done, len(pairs), failed, monotonic() - began))
     return Summary(len(book.entries()), new, len(pairs), problems)
 
 

@@ -14,17 +14,19 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
 
+from deepdive.assets import AssetError, use_offline
 from deepdive.course import Course
 from deepdive.grading.classlist import Roster, read_roster
 from deepdive.grading.classrun import Progress, Summary, judge_all, marks, record_for, take_in
 from deepdive.grading.executors import Cluster, ExecutorError, Local, workers_that_fit
-from deepdive.grading.gradebook import Gradebook, GradebookError, open_gradebook
+from deepdive.grading.gradebook import Gradebook, GradebookError, open_gradebook, shown
 from deepdive.grading.jobs import Keys
 from deepdive.grading.policy import Policy, read_policy
 from deepdive.grading.run import judge_file
 from deepdive.grading.session import open_jail, say
 from deepdive.grading.work import Setup
 from deepdive.report.block import blocks
+from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import State, Verdict
 
 _LINE_SECONDS = 30.0  # between two lines where there is no terminal
@@ -55,6 +57,20 @@ def grade_class(course: Course, places: Sequence[Path], where: str, roster: Path
     Raises:
         RuntimeError: there is no gradebook, no roster or nobody to judge; the message says what to do.
     """
+    try:
+        summary = _grade_class(course, places, where, roster, options)
+    except KeyboardInterrupt:
+        say("\nstopped; what was done is kept. The same command goes on where this one was.")
+        raise SystemExit(130) from None
+    say(f"{summary.submissions} submissions, {summary.jobs} jobs run now")
+    for problem, times in summary.problems.most_common():
+        say(f"not judged, {times} times: {problem}")
+    return summary
+
+
+def _grade_class(
+    course: Course, places: Sequence[Path], where: str, roster: Path | None, options: Options
+) -> Summary:
     with _problems_told(), open_gradebook(where) as book:
         new = take_in(book, course, places, read_roster(roster) if roster else Roster())
         keys = Keys(course, _seed(book, options.seed))
@@ -62,19 +78,12 @@ def grade_class(course: Course, places: Sequence[Path], where: str, roster: Path
         count = options.workers or workers_that_fit(options.hours)
         executor = Cluster(options.cluster, setup) if options.cluster else Local(setup, count)
         who = options.cluster or f"{count} {'process' if count == 1 else 'processes'}"
-        say(f"jail: {executor.tier} · seed {keys.seed} · {who} · {new} new submissions")
         try:
+            say(f"jail: {executor.tier} · seed {keys.seed} · {who} · {new} new submissions")
             with _line() as tell:
-                summary = judge_all(book, course, executor, keys, options.hours, new=new, tell=tell)
-        except KeyboardInterrupt:
-            say("\nstopped; what was done is kept. The same command goes on where this one was.")
-            raise SystemExit(130) from None
+                return judge_all(book, course, executor, keys, options.hours, new=new, tell=tell)
         finally:
             executor.close()
-    say(f"{summary.submissions} submissions, {summary.jobs} jobs run now")
-    for problem, times in summary.problems.most_common():
-        say(f"not judged, {times} times: {problem}")
-    return summary
 
 
 def replay(course: Course, where: str, student: str, options: Options) -> bool:
@@ -87,9 +96,10 @@ def replay(course: Course, where: str, student: str, options: Options) -> bool:
         keys = Keys(course, _seed(book, options.seed))
         entries = book.entries(student)
         if not entries:
-            raise RuntimeError(f"nobody in {where} has the id {student}")
+            raise RuntimeError(f"nobody in {shown(where)} has the id {student}")
         same = True
-        with open_jail(options.hours, unsafe=options.unsafe) as jail:
+        use_offline()
+        with scratch() as folder, temporary_files_in(folder), open_jail(options.hours, unsafe=options.unsafe) as jail:
             for entry in entries:
                 kept = {v.check: v for v in record_for(book, course, keys, entry).verdicts}
                 again: list[Verdict] = []
@@ -136,7 +146,7 @@ def _seed(book: Gradebook, wanted: int | None) -> int:
 def _kept_seed(book: Gradebook, where: str) -> int:
     seed = book.last_seed()
     if seed is None:
-        raise RuntimeError(f"nothing has been graded in {where} yet")
+        raise RuntimeError(f"nothing has been graded in {shown(where)} yet")
     return seed
 
 
@@ -144,7 +154,7 @@ def _kept_seed(book: Gradebook, where: str) -> int:
 def _problems_told() -> Iterator[None]:
     try:
         yield
-    except (GradebookError, ExecutorError, ValueError, OSError) as error:
+    except (GradebookError, ExecutorError, AssetError, ValueError, OSError) as error:
         raise RuntimeError(str(error)) from error
 
 

@@ -12,10 +12,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from importlib import import_module
-from itertools import chain
 from typing import Any, Protocol
 
 import msgspec
@@ -38,8 +37,8 @@ class Executor(Protocol):
 
     tier: str
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Done]:
-        """Judge all jobs; ends early, and leaves nothing running, when the iterator is closed."""
+    def run(self, jobs: Iterable[Job]) -> Generator[Done]:
+        """Judge all jobs; ends early, and leaves nothing running, when the generator is closed."""
 
 
 class WorkerLost(Exception):
@@ -131,11 +130,12 @@ class Local:
         self.tier = first.tier
         self._idle = [first]
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Done]:
+    def run(self, jobs: Iterable[Job]) -> Generator[Done]:
         waiting: queue.Queue[Job | None] = queue.Queue(maxsize=2 * self._count)
         done: queue.Queue[Done | None] = queue.Queue()
         stop = threading.Event()
         alive: list[Worker] = []
+        failures: list[Exception] = []
 
         def work() -> None:
             worker = None
@@ -146,20 +146,23 @@ class Local:
                         if worker is None:
                             worker = self._idle.pop() if self._idle else Worker(self._setup)
                             alive.append(worker)
-                        result = worker.judge(job)
+                        if not stop.is_set():
+                            result = worker.judge(job)
                         break
-                    except (WorkerLost, ExecutorError) as error:
-                        result = Done(job, problem=str(error))
+                    except Exception as error:  # whatever it is, it is this job's and no reason to wait for ever
+                        result = Done(job, problem=str(error) or type(error).__name__)
+                        if worker is not None:
+                            worker.kill()
                         worker = None
-                        if stop.is_set():
-                            return
                 done.put(result)
+                if stop.is_set():
+                    break
             if worker is not None:
                 worker.close()
             done.put(None)
 
         threads = [threading.Thread(target=work, daemon=True) for _ in range(self._count)]
-        feeder = threading.Thread(target=_feed, args=(jobs, waiting, self._count, stop), daemon=True)
+        feeder = threading.Thread(target=_feed, args=(jobs, waiting, self._count, stop, failures), daemon=True)
         for thread in (feeder, *threads):
             thread.start()
         ended = 0
@@ -175,6 +178,8 @@ class Local:
             if ended < self._count:
                 for worker in alive:
                     worker.kill()
+        if failures:
+            raise failures[0]
 
     def close(self) -> None:
         """End the processes that no run has used."""
@@ -182,12 +187,28 @@ class Local:
             self._idle.pop().close()
 
 
-def _feed(jobs: Iterable[Job], waiting: queue.Queue[Job | None], count: int, stop: threading.Event) -> None:
-    for job in chain(jobs, [None] * count):
+def _feed(
+    jobs: Iterable[Job],
+    waiting: queue.Queue[Job | None],
+    count: int,
+    stop: threading.Event,
+    failures: list[Exception],
+) -> None:
+    def put(job: Job | None) -> None:
         while not stop.is_set():
             with suppress(queue.Full):
                 waiting.put(job, timeout=0.2)
-                break
+                return
+
+    try:
+        for job in jobs:
+            put(job)
+            if stop.is_set():
+                return
+    except Exception as error:  # of the gradebook, which the jobs are read from
+        failures.append(error)
+    for _ in range(count):
+        put(None)
 
 
 class Cluster:
@@ -218,7 +239,7 @@ class Cluster:
         self._at_once = 2 * sum(worker["nthreads"] for worker in workers.values())
         self.tier = msgspec.json.decode(self._client.submit(_tier_of, self._setup, pure=False).result())
 
-    def run(self, jobs: Iterable[Job]) -> Iterator[Done]:
+    def run(self, jobs: Iterable[Job]) -> Generator[Done]:
         waiting = iter(jobs)
         futures: dict[str, tuple[Any, Job]] = {}
         finished = self._dask.as_completed()

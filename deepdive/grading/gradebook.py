@@ -10,7 +10,7 @@ SQLite by default, one file in WAL mode; any URL that SQLAlchemy knows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -126,7 +126,7 @@ class Gradebook:
                 _migrate(connection, version)
         except (sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
             said = str(getattr(error, "orig", None) or error).partition("\n")[0]
-            raise GradebookError(f"the gradebook {where} cannot be opened: {said}") from error
+            raise GradebookError(f"the gradebook {shown(where)} cannot be opened: {said}") from error
 
     def close(self) -> None:
         self._engine.dispose()
@@ -150,27 +150,30 @@ class Gradebook:
             count = connection.execute(sa.select(sa.func.count()).select_from(_submissions)).scalar() or 0
             for each in handed_in:
                 files = {name: digest(content) for name, content in sorted(each.submission.files.items())}
-                row = {
+                row: dict[str, Any] = {
                     "digest": _digest_of(each, files),
                     "number": count + new + 1,
                     "student": each.student.id,
                     "about": _json(each.student),
                     "name": each.submission.name,
-                    "submitted": each.submitted,
+                    "submitted": _in_utc(each.submitted),
                     "late": each.late,
                     "files": _json(files),
                     "refused": _json(each.submission.refused),
                 }
-                new += self._insert(connection, _submissions, row)
-                for name, content in each.submission.files.items():
-                    self._insert(connection, _sources, {"sha256": files[name], "content": content})
+                if _is_there(connection, _submissions.c.digest, row["digest"]):
+                    continue
+                contents = each.submission.files.items()
+                self._insert(connection, _sources, [{"sha256": files[n], "content": c} for n, c in contents])
+                self._insert(connection, _submissions, [row])
+                new += 1
         return new
 
     def add_verdicts(self, run: int, source: str, found: Iterable[tuple[str, Verdict]]) -> None:
         """Add the verdicts of one job, all or none of them; a key that has one keeps it."""
         with self._engine.begin() as connection:
-            for key, verdict in found:
-                row = {
+            rows = [
+                {
                     "key": key,
                     "source": source,
                     "hour": verdict.hour,
@@ -180,21 +183,23 @@ class Gradebook:
                     "run": run,
                     "verdict": _json(verdict),
                 }
-                self._insert(connection, _verdicts, row)
+                for key, verdict in found
+            ]
+            self._insert(connection, _verdicts, rows)
 
-    def _insert(self, connection: sa.Connection, table: sa.Table, row: dict[str, Any]) -> int:
-        """Insert a row unless its primary key is there; how many were inserted."""
+    def _insert(self, connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+        """Insert rows, but for those whose primary key is there."""
         name = self._engine.dialect.name
-        if name in ("sqlite", "postgresql"):
+        if rows and name in ("sqlite", "postgresql"):
             from sqlalchemy.dialects import postgresql, sqlite
 
             dialect: Any = {"sqlite": sqlite, "postgresql": postgresql}[name]
-            return int(connection.execute(dialect.insert(table).values(row).on_conflict_do_nothing()).rowcount)
+            connection.execute(dialect.insert(table).on_conflict_do_nothing(), rows)
+            return
         (key,) = table.primary_key.columns
-        there = connection.execute(sa.select(key).where(key == row[key.name])).first()
-        if there is None:
-            connection.execute(table.insert().values(row))
-        return int(there is None)
+        for row in rows:
+            if not _is_there(connection, key, row[key.name]):
+                connection.execute(table.insert().values(row))
 
     # --- reading ---
 
@@ -258,6 +263,17 @@ def open_gradebook(where: str | Path) -> Iterator[Gradebook]:
         book.close()
 
 
+def shown(where: str | Path) -> str:
+    """Where a gradebook is, without a password."""
+    with suppress(sa.exc.ArgumentError, ValueError):
+        return sa.make_url(str(where)).render_as_string(hide_password=True)
+    return str(where)
+
+
+def _is_there(connection: sa.Connection, key: sa.Column[Any], value: str) -> bool:
+    return connection.execute(sa.select(key).where(key == value)).first() is not None
+
+
 def _migrate(connection: sa.Connection, version: int) -> None:
     """Bring an older gradebook up to date; each step adds, none takes away."""
     if version > VERSION:
@@ -279,16 +295,20 @@ def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+def _in_utc(time: datetime | None) -> datetime | None:
+    """SQLite keeps no time zone, so that all times in it are UTC's."""
+    if time is None:
+        return None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
 def _entry(row: Any) -> Entry:
-    submitted = row["submitted"]
-    if submitted is not None and submitted.tzinfo is None:  # SQLite keeps no time zone
-        submitted = submitted.replace(tzinfo=UTC)
     return Entry(
         student=msgspec.json.decode(row["about"], type=Student),
         name=row["name"],
         files=msgspec.json.decode(row["files"], type=dict[str, str]),
         refused=tuple(msgspec.json.decode(row["refused"], type=list[str])),
-        submitted=submitted,
+        submitted=_in_utc(row["submitted"]),
         late=row["late"],
         number=row["number"],
     )

@@ -27,8 +27,10 @@ MAX_BYTES = 1 << 20  # of a file; a whole hour's solution has 25 KB
 MAX_NOTEBOOK_BYTES = 256 << 20  # of a notebook, whose outputs may hold pictures
 MAX_ZIP_BYTES = 256 << 20
 MOST_ENTRIES = 10_000  # of a folder or a zip that are looked at
+MOST_MEMBERS = 200_000  # of a zip that is opened at all: each costs 500 bytes of memory before one is looked at
 DEEPEST = 5  # folders below the submission's own
-_COPY = re.compile(r" ?\(\d+\)(?=\.\w+$)")  # how browsers save the second file of a name
+_COPY = re.compile(r"( ?\(\d+\)|-\d+)(?=\.\w+$)")  # how browsers and Canvas save the second file of a name
+_MEMBER = b"PK\x01\x02"  # begins every entry of a zip's directory
 _PREFERRED = "exercises"  # a clone of the whole kit holds solutions and checks of the same names
 _NOT_THEIRS = {"solutions", "checks", "tests", "notebooks", "deepdive", ".git", "__MACOSX", ".ipynb_checkpoints"}
 
@@ -79,9 +81,6 @@ def take(place: Path, course: Course) -> Submission:
     else:
         found = _Found(PurePosixPath(place.name), partial(read_regular, place))
         files = _choose([found] if hour_of(place.name, course) else [], course, refused)
-        if not files and not refused:
-            names = " or ".join(sorted(hour.file_name for hour in course.hours))
-            refused.append(f"{shorten(place.name, 60)}: a file of answers is called {names}")
     return Submission(shorten(str(place), 200), files, tuple(refused))
 
 
@@ -122,6 +121,11 @@ def _in_zip(
             refused.append(f"{shown}: a name that leads out of the zip")
         elif stat.S_ISLNK(member.external_attr >> 16):
             refused.append(f"{shown}: a symbolic link is not followed")
+        elif member.flag_bits & 1:
+            refused.append(f"{shown}: encrypted")
+        elif member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            # zipfile inflates the others by the megabyte of what is packed, whatever that comes to.
+            refused.append(f"{shown}: packed in a way that is not read; pack it as an ordinary zip")
         elif len(path.parts) > DEEPEST + 1:
             refused.append(f"{shown}: more than {DEEPEST} folders deep")
         else:
@@ -181,8 +185,10 @@ def open_zip(content: bytes) -> zipfile.ZipFile:
     """A zip in memory.
 
     Raises:
-        Refused: it is none.
+        Refused: it is none, or lists too much.
     """
+    if content.count(_MEMBER) > MOST_MEMBERS:
+        raise Refused(f"a zip of more than {MOST_MEMBERS:,} files")
     try:
         return zipfile.ZipFile(io.BytesIO(content))
     except Exception as error:
@@ -199,13 +205,16 @@ def _in_folder(place: Path, course: Course, refused: list[str]) -> Iterator[_Fou
             folders.clear()
         # A folder, a pipe or a link of a course's name is told, too.
         odd = [name for name in folders if hour_of(name, course)]
+        looked_at += len(folders)
         for name in sorted([*names, *odd]):
             looked_at += 1
             if looked_at > MOST_ENTRIES:
-                refused.append(f"more than {MOST_ENTRIES:,} files, of which the first were looked at")
-                return
+                break
             if hour_of(name, course):
                 yield _Found(below / name, partial(read_regular, here / name))
+        if looked_at > MOST_ENTRIES:
+            refused.append(f"more than {MOST_ENTRIES:,} files and folders, of which the first were looked at")
+            return
 
 
 def _choose(found: Iterable[_Found], course: Course, refused: list[str]) -> dict[str, bytes]:
@@ -237,4 +246,7 @@ def _choose(found: Iterable[_Found], course: Course, refused: list[str]) -> dict
             files[name] = content
         except (Refused, NotANotebook) as error:
             refused.append(f"{shown}: {error}")
+    if not files and not refused:
+        names = " or ".join(sorted(hour.file_name for hour in course.hours))
+        refused.append(f"no file of answers; one is called {names}")
     return files

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 _DAY = timedelta(days=1)
+_MOST_MINUTES = 366 * 24 * 60
 
 
 class Attempt(StrEnum):
@@ -50,6 +51,8 @@ class Policy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         for name in ("penalty_per_day", "lowest"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, which is no share between 0 and 1")
+        if not 0 <= self.grace_minutes <= _MOST_MINUTES:
+            raise ValueError(f"grace_minutes is {self.grace_minutes}, which is no number of minutes within a year")
 
     def days_late(self, submitted: datetime | None, *, called_late: bool) -> int:
         """Days begun after the deadline; 1 for what a course system called late without saying when it came."""

@@ -17,7 +17,7 @@ from rich.progress import Progress as Bars
 from deepdive.assets import AssetError, use_offline
 from deepdive.course import Course
 from deepdive.grading.classlist import Roster, read_roster
-from deepdive.grading.classrun import Progress, Summary, judge_all, marks, record_for, take_in
+from deepdive.grading.classrun import Progress, Summary, judge_all, marks, record_for, take_in, to_do
 from deepdive.grading.executors import Cluster, ExecutorError, Local, workers_that_fit
 from deepdive.grading.gradebook import Gradebook, GradebookError, open_gradebook, shown
 from deepdive.grading.jobs import Keys
@@ -131,9 +131,13 @@ def export(course: Course, where: str, form: str, out: Path, policy: Path | None
     from deepdive.grading.export import write
 
     with _problems_told(), open_gradebook(where) as book:
-        found = marks(
-            book, course, Keys(course, _kept_seed(book, where)), read_policy(policy) if policy else Policy()
-        )
+        keys = Keys(course, _kept_seed(book, where))
+        if files := len(to_do(book, course, keys, book.hours())):
+            raise RuntimeError(
+                f"{files} of the files in {shown(where)} lack a verdict by today's kit and checks, and would count as "
+                "nothing: run `deepdive grade --gradebook …` first"
+            )
+        found = marks(book, course, keys, read_policy(policy) if policy else Policy())
         return write(form, course, found, out)
 
 

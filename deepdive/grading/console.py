@@ -134,8 +134,8 @@ def export(course: Course, where: str, form: str, out: Path, policy: Path | None
         keys = Keys(course, _kept_seed(book, where))
         if files := len(to_do(book, course, keys, book.hours())):
             raise RuntimeError(
-                f"{files} of the files in {shown(where)} lack a verdict by today's kit and checks, and would count as "
-                "nothing: run `deepdive grade --gradebook …` first"
+                f"{files} of the files in {shown(where)} lack a verdict by today's kit and checks, and would count "
+                "as nothing: run `deepdive grade --gradebook …` first"
             )
         found = marks(book, course, keys, read_policy(policy) if policy else Policy())
         return write(form, course, found, out)

@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from time import monotonic
 from types import ModuleType
 from typing import Any
 
@@ -28,7 +29,7 @@ from deepdive.course import Course, Exercise
 from deepdive.difference import Tolerance, find
 from deepdive.limits import TimeIsUp, time_limit
 from deepdive.transcript import CannotReplay, Replay
-from deepdive.values import as_numpy, is_array
+from deepdive.values import is_array
 
 # All of diagnosis, for a learner waits for it: under a second, or as long as every mistake needs that takes no longer
 # than the answer did.
@@ -107,15 +108,27 @@ def name_mistake(course: Course, answer: Answer) -> Mistake | None:
     known, reference = known_mistakes(course, answer.exercise), right_answer(course, answer.exercise)
     try:
         each = sum(event.seconds for event in events)
-        with warnings.catch_warnings(), time_limit(max(MAX_SECONDS, min((len(known) + 2) * each, MOST_SECONDS))):
+        # The alarm is the last resort: whatever it rings in, a library that loads a model say, is left half done.
+        with warnings.catch_warnings(), time_limit(3 * _budget(known, each)):
             warnings.simplefilter("ignore")
+            began = monotonic()
             right = Replayed(reference, events)
             if all(_agrees(event, right[index], right[index]) for index, event in enumerate(events)):
                 return None
-            fitting = [m for m in known if _explains(m, events, right)]
+            until = monotonic() + _budget(known, max(each, monotonic() - began))
+            fitting = []
+            for one in known:
+                if monotonic() > until:
+                    return None
+                fitting += [one] if _explains(one, events, right) else []
     except (TimeIsUp, CannotReplay):
         return None
     return fitting[0] if len(fitting) == 1 else None
+
+
+def _budget(known: Sequence[Mistake], each: float) -> float:
+    """Seconds for trying all mistakes, of which one takes about `each`."""
+    return max(MAX_SECONDS, min(2 * len(known) * each, MOST_SECONDS))
 
 
 def _explains(mistake: Mistake, events: Sequence[Call], right: Replayed) -> bool:
@@ -156,7 +169,7 @@ def _agrees(mine: Call, theirs: Call, right: Call) -> bool:
 def dtypes(value: Any) -> Any:
     """The dtypes of the arrays in a value, nested as they are."""
     if is_array(value):
-        return as_numpy(value).dtype.str
+        return str(value.dtype).removeprefix("torch.")  # bfloat16 is none of NumPy's
     if isinstance(value, list | tuple):
         return [dtypes(item) for item in value]
     if isinstance(value, dict):

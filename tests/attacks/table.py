@@ -887,8 +887,9 @@ reaches(
     "next(p for p in os.listdir('/proc') if p.isdigit() and int(p) > 2 and int(p) != os.getpid())",
     f"os.listdir({str(ROOT)!r})",
     "os.listdir('/home')[0]",
-    "next(name for name in os.listdir('/root') if name != '.cache')",
-)  # fmt: skip  the assets may be there
+    "next(name for name in os.listdir('/root') if not name.startswith('.'))",  # Python and the assets may be there
+    group="reach",
+)
 
 for name, content in {
     "nul_bytes": SOLUTION.encode() + b"\0",

@@ -1,0 +1,311 @@
+"""Hour 3 · The Transformers library
+
+**Goal:** quickly leverage pre-trained models for inference and training. You use a model three ways: through a
+pipeline, through its parts, and through a training loop, and each time you write by hand what the library does
+for you, so that you know what it did.
+
+- **0–20 min · quick inference with pipelines.** Explore the Transformers pipeline documentation:
+  https://huggingface.co/docs/transformers/main_classes/pipeline
+  `classify` is a pipeline in two lines; `classify_by_hand` is what happens inside of it.
+- **20–35 min · loading models and tokenizers.** Practise loading models with
+
+  ```python
+  from transformers import AutoModel, AutoTokenizer
+  model = AutoModel.from_pretrained("bert-base-uncased")
+  tokenizer = AutoTokenizer.from_pretrained("bert-base-uncased")
+  ```
+
+  Here they come from `checkpoint("bert-base-uncased")`, in `deepdive.assets`: a folder that is prepared on your
+  machine, or the name on the Hub with `DEEPDIVE_ASSETS=hub`. Write `load_encoder`, look at what you have got with
+  `count_parameters`, and turn texts into vectors with `mean_pool` and `embed`.
+- **35–60 min · training loops with the Trainer API.** Read *Fine-tuning with the Trainer*:
+  https://huggingface.co/learn/nlp-course/chapter3/3?fw=pt
+  and review the Trainer's documentation: https://huggingface.co/docs/transformers/main_classes/trainer
+  Write `training_step`, the few lines that the Trainer runs a thousand times.
+- **Stretch, whenever you like.** `train_with_trainer` has the Trainer do it; `semantic_search` puts your vectors
+  to use; `embed_fast` gives the same vectors in a fraction of the time.
+
+**Conventions**
+
+- Letters: N texts, B sequences in a batch, T tokens in a sequence, D features of a token, C labels.
+- `checkpoint` is what `from_pretrained` takes: a folder, or a name on the Hub.
+- `model` and `tokenizer` are loaded already, the model in evaluation mode unless it is about to be trained.
+- Texts longer than the model can take are cut: to `tokenizer.model_max_length` tokens, special ones included, which
+  is what `truncation=True` does. A tokenizer does not do it unless it is told to.
+- Input that a docstring lists under *Raises* is refused with a message that shows the offending value.
+"""
+
+import torch
+from datasets import Dataset
+from torch import nn
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    EvalPrediction,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+    TrainingArguments,
+    pipeline,
+)
+
+
+def load_encoder(checkpoint: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load a checkpoint's encoder, without any head, and the tokenizer that belongs to it.
+
+    Works for any architecture: the checkpoint says which it is.
+
+    Args:
+        checkpoint: a folder, or a name on the Hub.
+
+    Returns:
+        `(model, tokenizer)`: the model with its trained weights, float32, all of them trainable, in evaluation mode,
+        so that dropout is off.
+
+    Raises:
+        OSError: there is no such checkpoint. It is the library's own error, passed on untouched.
+
+    Source:
+        https://huggingface.co/docs/transformers/model_doc/auto
+
+    Example:
+        >>> from deepdive.assets import checkpoint
+        >>> model, tokenizer = load_encoder(checkpoint("minilm"))
+        >>> type(model).__name__, tokenizer.tokenize("unaffable")
+        ('BertModel', ['una', '##ffa', '##ble'])
+    """
+    raise NotImplementedError
+
+
+def count_parameters(model: nn.Module) -> dict[str, int | float]:
+    """Count a model's parameters, those that train, and how much of it is embedding tables.
+
+    Args:
+        model: any torch module.
+
+    Returns:
+        `total`: all numbers in all parameters, int. `trainable`: those that an optimizer may change
+        (`requires_grad`), int. `embedding_share`: the weights of all `nn.Embedding` modules as a share of `total`,
+        float, 0 to 1; 0.0 for a model without parameters.
+        A weight that stands in two places at once, as when the output layer is tied to the embeddings, counts once.
+        Buffers, such as the running means of a BatchNorm, are no parameters.
+
+    Source:
+        https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.parameters
+
+    Example:
+        >>> count_parameters(nn.Sequential(nn.Embedding(10, 3), nn.Linear(3, 2)))
+        {'total': 38, 'trainable': 38, 'embedding_share': 0.7894736842105263}
+    """
+    raise NotImplementedError
+
+
+def mean_pool(hidden: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """Average each text's token vectors, padding left out.
+
+    A text that is all padding gets zeros, not NaN. Gradients flow through.
+
+    Args:
+        hidden: `(B, T, D)` float, the hidden states of the last layer.
+        attention_mask: `(B, T)`, as a tokenizer gives it: 1 for a real token, 0 for padding; integers or bool.
+
+    Returns:
+        `(B, D)`, in the dtype of `hidden`.
+
+    Raises:
+        ValueError: `hidden` not of three axes, or an `attention_mask` that is not `(B, T)`; the message shows the
+            shape.
+
+    Source:
+        Reimers and Gurevych, Sentence-BERT, section 3, the MEAN strategy: https://arxiv.org/abs/1908.10084
+
+    Example:
+        >>> hidden = torch.tensor([[[2.0, 0.0], [4.0, 6.0], [9.0, 9.0]]])
+        >>> mean_pool(hidden, torch.tensor([[1, 1, 0]]))
+        tensor([[3., 3.]])
+    """
+    raise NotImplementedError
+
+
+def embed(
+    texts: list[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, batch_size: int = 32
+) -> torch.Tensor:
+    """Turn texts into vectors of length 1: the mean of the last hidden states, padding left out.
+
+    A text's vector does not depend on the texts that it shares a batch with. No graph for gradients is recorded.
+
+    Args:
+        texts: N texts; empty ones are texts too.
+        model: an encoder in evaluation mode, wherever it is (`model.device`).
+        tokenizer: the model's own.
+        batch_size: how many texts go through the model at a time at most, at least 1.
+
+    Returns:
+        float32 `(N, D)` on the CPU, in the order of the texts, `(0, D)` for no texts; D is
+        `model.config.hidden_size`.
+
+    Raises:
+        ValueError: a batch_size below 1 (the message shows it); one str instead of a list of them, which would be
+            taken for a list of letters (shows it).
+
+    Source:
+        https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2, section Usage (HuggingFace Transformers)
+
+    Example:
+        >>> from deepdive.assets import checkpoint
+        >>> model, tokenizer = load_encoder(checkpoint("minilm"))
+        >>> great, awful, cats = embed(["A great film.", "What an awful film!", "Cats purr."], model, tokenizer)
+        >>> bool(great @ awful > great @ cats)  # about the same thing, whatever they say of it
+        True
+    """
+    raise NotImplementedError
+
+
+def classify(texts: list[str], checkpoint: str) -> list[dict[str, str | float]]:
+    """Label texts with the library's text-classification pipeline.
+
+    Args:
+        texts: N texts, of any length; too long ones are cut.
+        checkpoint: of a model with a classification head, such as `checkpoint("sentiment")`.
+
+    Returns:
+        For each text `{"label": …, "score": …}`: the name of the most probable label, str, and its probability (the
+        softmax over all labels), float. No texts: `[]`.
+
+    Source:
+        https://huggingface.co/docs/transformers/main_classes/pipelines#transformers.TextClassificationPipeline
+
+    Example:
+        >>> from deepdive.assets import checkpoint
+        >>> [said] = classify(["A wonderful film, I loved every minute."], checkpoint("sentiment"))
+        >>> said["label"]
+        'POSITIVE'
+    """
+    raise NotImplementedError
+
+
+def classify_by_hand(
+    texts: list[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> list[dict[str, str | float]]:
+    """Label texts as the pipeline does, without the pipeline: text, ids, logits, probabilities, label.
+
+    No graph for gradients is recorded.
+
+    Args:
+        texts: N texts, of any length; too long ones are cut.
+        model: a classifier in evaluation mode; `model.config.id2label` has its labels' names.
+        tokenizer: the model's own.
+
+    Returns:
+        As `classify`: for each text `{"label": …, "score": …}`, the most probable label and its probability, a Python
+        float. No texts: `[]`.
+
+    Source:
+        https://huggingface.co/learn/nlp-course/chapter2/2?fw=pt, Behind the pipeline
+    """
+    raise NotImplementedError
+
+
+def training_step(
+    model: PreTrainedModel,
+    batch: dict[str, torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    max_grad_norm: float = 1.0,
+) -> float:
+    """Teach a model one batch: forward, backward, clip, step.
+
+    The model learns in training mode, so that dropout is on, and is left in it. Gradients that an earlier backward
+    pass has left behind do not count.
+
+    Args:
+        model: a model that computes its own loss when it is given `labels`; changed in place.
+        batch: what the model takes, by name: `input_ids`, `attention_mask` `(B, T)` and `labels` `(B,)`.
+        optimizer: over the model's parameters; it takes one step.
+        max_grad_norm: greater than 0. If the gradients of all parameters, taken as one long vector, are longer than
+            this, they are scaled down to it; shorter ones stay as they are.
+
+    Returns:
+        The loss on this batch before the step, a Python float.
+
+    Raises:
+        ValueError: a batch without labels (the message says `labels`); a max_grad_norm not above 0 (shows it).
+
+    Source:
+        https://huggingface.co/learn/nlp-course/chapter3/4?fw=pt, A full training loop
+        Pascanu, Mikolov, Bengio, section 3.2, scaling down the gradients: https://arxiv.org/abs/1211.5063
+    """
+    raise NotImplementedError
+
+
+def semantic_search(
+    query: str, corpus: list[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, top_k: int = 5
+) -> list[tuple[int, float]]:
+    """Find the texts that are closest in meaning to a query.
+
+    Args:
+        query: what is looked for.
+        corpus: where it is looked for. Entries that are the query itself, letter for letter, are no findings and are
+            left out.
+        model: an encoder in evaluation mode.
+        tokenizer: the model's own.
+        top_k: how many findings are wanted, at least 1; all of them when there are fewer.
+
+    Returns:
+        `(index, cosine)`, best first: where in the corpus the text stands, int, and the cosine between its vector and
+        the query's (`embed` gives both), float, rounded to 6 decimals. The rounding comes before the ranking, since a
+        text's vector may differ in the last bits from batch to batch; ties go to the lower index.
+
+    Raises:
+        ValueError: top_k below 1; the message shows it.
+
+    Source:
+        https://www.sbert.net/examples/sentence_transformer/applications/semantic-search/README.html
+    """
+    raise NotImplementedError
+
+
+def train_with_trainer(
+    model: PreTrainedModel, train: Dataset, evaluation: Dataset, output_dir: str
+) -> dict[str, float]:
+    """Train a classifier with the library's Trainer, and evaluate it on rows that it has not seen.
+
+    The settings: 3 epochs, batches of 8, a learning rate of 3e-3 (the model is tiny and knows nothing yet; 2e-5 is
+    for trained ones), evaluation after every epoch, no checkpoints saved, no reports to other services, all else as
+    the library has it.
+
+    Args:
+        model: a classifier, changed in place.
+        train: rows of `input_ids`, `attention_mask` and `label`, all of one length.
+        evaluation: rows of the same kind.
+        output_dir: a folder for whatever the Trainer writes.
+
+    Returns:
+        At least `train_loss`, the mean over the training, and `eval_loss` and `eval_accuracy` on `evaluation` by the
+        trained model: the share of rows whose label it gets right, 0 to 1. Others of the Trainer's may be there.
+
+    Source:
+        https://huggingface.co/docs/transformers/main_classes/trainer
+        What older texts, the plan of hour 5 among them, call `evaluation_strategy` is `eval_strategy` today.
+    """
+    raise NotImplementedError
+
+
+def embed_fast(texts: list[str], model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> torch.Tensor:
+    """Give the vectors that `embed` gives, in the same order, with hardly any time spent on padding.
+
+    Texts of about the same number of tokens go through the model together, at most 32 at a time, and each batch is
+    padded only to its own longest text. No graph for gradients is recorded.
+
+    Args:
+        texts: N texts.
+        model: an encoder in evaluation mode.
+        tokenizer: the model's own.
+
+    Returns:
+        float32 `(N, D)` on the CPU, in the order of `texts`, rows of length 1; `(0, D)` for no texts.
+
+    Source:
+        https://huggingface.co/docs/transformers/main_classes/data_collator#transformers.DataCollatorWithPadding
+    """
+    raise NotImplementedError

@@ -206,7 +206,8 @@ def test_nearly_says_what_the_model_says(answer, given):
         quantized, batch = answer(given(tiny_classifier, seed, 64)), tiny_batch(seed, rows=40)
         said = given(logits, quantized, batch)
         expect(said).has_shape(40, 3).is_finite()
-        agrees(said, logits(tiny_classifier(seed, 64), batch), at_least=0.98)
+        # 0.981 to 0.993 in 20 classifiers, other right answers 0.986 to 0.998; off by 0.14 deviations at most.
+        agrees(said, logits(tiny_classifier(seed, 64), batch), at_least=0.95)
 
 
 @exercise("quantize_dynamic")
@@ -231,9 +232,9 @@ def test_is_smaller_and_faster_on_real_reviews(answer, given):
     said = torch.cat([given(logits, quantized, batch) for batch in batches])
     # Correlations of 0.938 to 0.978, per channel 0.974 to 0.992, by hand 0.994 to 0.998; off by 0.29 at most.
     agrees(said, torch.cat([logits(own_classifier(), batch) for batch in batches]), at_least=0.9)
-    # The solution 2.3 to 2.9, per channel 2.4 to 3.4, by hand 2.5 to 2.7; only the embeddings in int8, float16 weights
-    # and no change at all 0.92 to 1.10 (medians of 9 pairs, 12 runs each, the machine at three times its load). An
-    # older processor, without VNNI, gains less.
+    # The solution 2.3 to 2.9, per channel 2.4 to 3.4, by hand 2.5 to 2.7; int8 embeddings, float16 weights and no
+    # change at all 0.92 to 1.10 (medians of 9 pairs, 12 runs each, the machine at three times its load). An older
+    # processor, without VNNI, gains less.
     is_faster(given(speedups, quantized, model, batches[0], 9), 1.2)
 
 
@@ -248,9 +249,9 @@ def is_int8(answer, given, seed, training):
     expect(embeddings, "embeddings that are as they were").equals(same)
     expect(mode, "the mode of what came back").equals("evaluation")
     share = size / size_of(tiny_classifier(seed, 64))
-    # 0.35 of the size; 0.37 with a scale per channel; 0.55 in float16, 1.00 for rounded weights kept in float32.
-    if not share < 0.45:
-        raise WrongAnswer("saved weights of less than 0.45 of the model's", f"{share:.2f} of its bytes")
+    # 0.36 of the size; 0.40 by hand, 0.42 with a scale per channel; 1.02 in float16, which is saved as float32.
+    if not share < 0.5:
+        raise WrongAnswer("saved weights of less than 0.5 of the model's", f"{share:.2f} of its bytes")
 
 
 def agrees(said, expected, *, at_least):
@@ -361,7 +362,7 @@ def test_is_a_quarter_of_the_size_and_faster(answer, given, clean_room):
     batch = tiny_batch(9, rows=40)
     (said,), weights = given(onnx_logits, place, [batch]), given(onnx_weights, place)
     expect(weights, "matrices").equals(QUANTIZED)
-    agrees(said, logits(tiny_classifier(9), batch), at_least=0.97)
+    agrees(said, logits(tiny_classifier(9), batch), at_least=0.95)
     source, place = given(folder_with, real_onnx()), given(folder)
     answer(source, place)
     files = fetched(given, place)
@@ -372,6 +373,8 @@ def test_is_a_quarter_of_the_size_and_faster(answer, given, clean_room):
     found = clean_room(compare_onnx, files, checkpoint("sentiment"), batches, 9)
     said = torch.cat(found["logits"])
     agrees(said, torch.cat([logits(own_classifier(), batch) for batch in batches]), at_least=0.9)
+    # The solution 2.7 to 3.1, the avx2 configuration 1.54 to 1.74 (12 runs, busy); float32 ONNX, told by its size, is
+    # at 1.16 to 1.34.
     is_faster(found["speedups"], 1.1)
 
 
@@ -725,7 +728,7 @@ def test_gives_logits_near_those_of_float32(answer, given):
     for seed in (12, 13):
         batch = tiny_batch(seed, rows=8)
         said = answer(given(tiny_classifier, seed), batch)
-        # bfloat16 has 8 bits: 0.04 off at most in 20 classifiers, of logits that reach 5.
+        # bfloat16 has 8 bits: 0.06 to 0.13 off in 20 classifiers, of logits that reach 2.4 to 5.5.
         expect(said).has_dtype(np.float32).close_to(logits(tiny_classifier(seed), batch), atol=0.25, rtol=0)
     expect(given(wants_gradient, answer, given(tiny_classifier, 12), tiny_batch(12)), "a gradient").equals(False)
 
@@ -744,6 +747,7 @@ def test_is_faster_than_float32(answer, given):
     def float32(model, batch):
         return logits(model, batch)
 
+    # The solution 1.62 to 1.95, bfloat16 all through about the same; float32 1 (medians of 9 pairs, 12 runs, busy).
     expect(answer).faster_than(float32, on=lambda: (model, batch), at_least=1.2, atol=0.5, rtol=0)
 
 

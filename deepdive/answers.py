@@ -44,6 +44,7 @@ class Call:
         changed: the arguments that were changed in place.
         by: the function of `checks/given/` that was called, when it was not the learner's.
         seconds: how long it took.
+        apart: whether it ran in the clean room.
     """
 
     args: tuple[Any, ...]
@@ -53,6 +54,7 @@ class Call:
     changed: list[str] = field(default_factory=list)
     by: Callable[..., Any] | None = None
     seconds: float = 0.0
+    apart: bool = False
 
 
 class Answer:
@@ -142,7 +144,7 @@ class Answer:
         Raises:
             WrongAnswer: the function raised, or did not survive: what the answer made is of no use.
         """
-        event = Call(plain(args), plain(kwargs), by=function)
+        event = Call(plain(args), plain(kwargs), by=function, apart=True)
         try:
             with self._recorded(event):
                 event.returned = self._apart(function, args, kwargs)
@@ -243,6 +245,16 @@ def parts(value: Any) -> Iterator[Any]:
 def hands_the_answer(event: Call) -> bool:
     """Whether the answer itself was among the arguments."""
     return any(isinstance(part, Answer) for part in parts((event.args, event.kwargs)))
+
+
+def is_safe_to_repeat(event: Call) -> bool:
+    """Whether a function of `checks/given/` may be called again outside of a jail with what it was handed.
+
+    Not with files that an answer made: a library that loads them was not written against hostile ones.
+    """
+    if event.by is None:
+        return True
+    return not event.apart and not any(isinstance(part, bytes) for part in parts((event.args, event.kwargs)))
 
 
 def replace_answers(value: Any, function: Any) -> Any:

@@ -20,11 +20,12 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import takewhile
 from time import monotonic
 from types import ModuleType
 from typing import Any
 
-from deepdive.answers import Answer, Call
+from deepdive.answers import Answer, Call, is_safe_to_repeat
 from deepdive.course import Course, Exercise
 from deepdive.difference import Tolerance, find
 from deepdive.limits import TimeIsUp, time_limit
@@ -102,8 +103,8 @@ def name_mistake(course: Course, answer: Answer) -> Mistake | None:
         course: the course.
         answer: an answer some check has failed, with the calls the check made.
     """
-    events = answer.events
-    if not all(map(_comparable, events)) or not answer.calls:
+    events = list(takewhile(is_safe_to_repeat, answer.events))
+    if not all(map(_comparable, answer.events)) or not answer.calls:
         return None
     known, reference = known_mistakes(course, answer.exercise), right_answer(course, answer.exercise)
     try:

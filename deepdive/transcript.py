@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from deepdive.answers import Answer, Call, hands_the_answer
+from deepdive.answers import Answer, Call, hands_the_answer, is_safe_to_repeat
 from deepdive.values import identical, is_leaf, plain
 
 
@@ -40,8 +40,10 @@ class Replay:
         what is in them, only functions of `checks/given/` can say.
 
         Raises:
-            CannotReplay: an argument is an object that nobody made.
+            CannotReplay: an argument is an object that nobody made, or a file that the answer made.
         """
+        if not is_safe_to_repeat(event):
+            raise CannotReplay(f"{getattr(event.by, '__name__', '')} was handed files that the answer made")
         function = self._function if event.by is None else event.by
         assert function is not None
         before = self.ours(event.args), self.ours(event.kwargs)

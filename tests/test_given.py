@@ -6,10 +6,16 @@ Every test runs both ways: in this process, and with the answer in a jail.
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from deepdive.answers import Answer
 from deepdive.course import Course, load_course
+from deepdive.diagnose import name_mistake
+from deepdive.expect import WrongAnswer
 from deepdive.jail.zygote import choose_tier
+from deepdive.judge import verdict_on
+from deepdive.transcript import own_copies
 from deepdive.verdict import State, Verdict, read_record
 from tests.conftest import Run
 
@@ -317,6 +323,28 @@ def test_the_clean_room_holds_nothing_of_the_answer_and_outlives_what_it_loads(
     assert verdicts["test_saves_the_sum"].state is State.FAILED
     assert told in verdicts["test_saves_the_sum"].got
     assert verdicts["test_reads_the_first_line"].state is State.PASSED
+
+
+@pytest.mark.parametrize("way", ["clean_room", "given"])
+def test_what_an_answer_made_is_never_loaded_by_the_grader_itself(small_course: Course, way: str) -> None:
+    loaded = []
+
+    def load(files: dict[str, bytes]) -> int:
+        loaded.append(files)
+        return 1
+
+    answer = Answer(small_course.exercise("double"), lambda x: 3 * x)
+    answer(np.arange(3.0))
+    getattr(answer, way)(load, {"model.onnx": b"hostile"})
+    answer(np.arange(4.0))
+    loaded.clear()
+    known = name_mistake(small_course, answer)
+    assert known is not None  # by the calls before the file came up
+    assert known.name == "tripled"
+    own_copies(answer, (np.arange(3.0),))
+    wrong = WrongAnswer("float64", "something else")
+    verdict_on(small_course, answer.exercise, "test_doubles_every_value", answer, wrong, path=Path())
+    assert loaded == []
 
 
 def test_nothing_is_left_in_the_folder_for_temporary_files(course: Course, run: Run, tmp_path: Path) -> None:

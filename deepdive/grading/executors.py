@@ -242,7 +242,7 @@ class Cluster:
     def run(self, jobs: Iterable[Job]) -> Generator[Done]:
         waiting = iter(jobs)
         futures: dict[str, tuple[Any, Job]] = {}
-        finished = self._dask.as_completed()
+        finished = self._dask.as_completed(loop=self._client.loop)
 
         def start() -> None:
             for job in waiting:

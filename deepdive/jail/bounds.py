@@ -77,7 +77,7 @@ BY_HOUR: dict[int, Bounds] = {
     ),
     6: replace(
         DEFAULT,
-        wall_seconds=300,
+        wall_seconds=600,
         cpu_seconds=600,
         memory_bytes=3 * GIB,
         total_memory_bytes=4 * GIB,

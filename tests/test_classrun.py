@@ -1,0 +1,342 @@
+"""A class is judged once: what has a verdict is never run again, and a run that is cut off anywhere goes on."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deepdive.course import Course, load_course
+from deepdive.grading.classlist import HandedIn
+from deepdive.grading.classrun import Progress, Summary, judge_all, marks
+from deepdive.grading.gradebook import Gradebook, open_gradebook
+from deepdive.grading.intake import Submission
+from deepdive.grading.jobs import Job, Keys, digest
+from deepdive.grading.marks import Student
+from deepdive.grading.policy import Attempt, Policy
+from deepdive.grading.work import Done
+from deepdive.verdict import State, Verdict
+from tests.conftest import ROOT
+
+FILE = "hour1_small.py"
+SEED = 7
+CHECKS = 5
+
+
+class Pretending:
+    """Says of every check what it is told to, runs nothing, and remembers the jobs."""
+
+    tier = "none"
+
+    def __init__(self, state: State = State.PASSED, problem: str = "") -> None:
+        self.state, self.problem = state, problem
+        self.jobs: list[Job] = []
+
+    def run(self, jobs: Iterable[Job]) -> Generator[Done]:
+        for job in jobs:
+            self.jobs.append(job)
+            found = (
+                (c.key, Verdict(hour=1, exercise=c.exercise, check=c.check, state=self.state)) for c in job.checks
+            )
+            yield Done(job, problem=self.problem) if self.problem else Done(job, tuple(found))
+
+    @property
+    def checks(self) -> Counter[str]:
+        return Counter(check.check for job in self.jobs for check in job.checks)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Gradebook]:
+    with open_gradebook(tmp_path / "class.db") as opened:
+        yield opened
+
+
+def hand_in(book: Gradebook, **sources: str) -> None:
+    for student, source in sources.items():
+        book.add_submissions([HandedIn(Student(student), Submission(student, {FILE: source.encode()}))])
+
+
+def judged_by(executor: Pretending, book: Gradebook, course: Course, seed: int = SEED) -> Summary:
+    return judge_all(book, course, executor, Keys(course, seed), {1})
+
+
+def edited(course: Course, path: str, before: str, after: str) -> Course:
+    file = course.root / path
+    text = file.read_text(encoding="utf-8")
+    assert before in text
+    file.write_text(text.replace(before, after), encoding="utf-8")
+    return load_course(course.root)
+
+
+# --- keys ---
+
+
+def keys_of(course: Course, seed: int = SEED) -> dict[str, str]:
+    return {check.check: check.key for check in Keys(course, seed).of(1, digest(b"x = 1"))}
+
+
+def changed(course: Course, path: str, before: str, after: str) -> set[str]:
+    old = keys_of(course)
+    new = keys_of(edited(course, path, before, after))
+    return {check for check in new if new[check] != old.get(check)}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("points=2", "points=20"), ("minutes=3", "minutes=30"), (", stretch=True", "")]
+)
+def test_weights_and_minutes_change_no_key(small_course: Course, before: str, after: str) -> None:
+    assert changed(small_course, "checks/test_hour1_small.py", before, after) == set()
+
+
+def test_a_comment_changes_no_key(small_course: Course) -> None:
+    assert changed(small_course, "checks/test_hour1_small.py", "    x = rng", "    # why\n    x = rng") == set()
+
+
+def test_a_changed_check_changes_its_own_key(small_course: Course) -> None:
+    found = changed(small_course, "checks/test_hour1_small.py", "[1, 2, 5]", "[1, 2, 6]")
+    assert found == {"test_doubles_whole_numbers"}
+
+
+def test_a_changed_solution_changes_the_keys_of_its_exercise(small_course: Course) -> None:
+    found = changed(small_course, "solutions/hour1_small.py", "len(x) % 2:", "len(x) % 2 == 1:")
+    assert found == {"test_splits_in_the_middle", "test_refuses_an_odd_number"}
+
+
+def test_a_changed_solution_changes_the_keys_of_what_calls_it(small_course: Course) -> None:
+    found = changed(small_course, "solutions/hour1_small.py", "return 2 * x", "return x * 2")
+    assert found == {"test_doubles_every_value", "test_doubles_whole_numbers", "test_quadruples"}
+
+
+def test_another_seed_or_another_file_changes_all_keys(small_course: Course) -> None:
+    mine, keys = set(keys_of(small_course).values()), Keys(small_course, SEED)
+    assert len(mine) == CHECKS
+    assert mine.isdisjoint(keys_of(small_course, SEED + 1).values())
+    assert mine.isdisjoint(check.key for check in keys.of(1, digest(b"x = 2")))
+
+
+# --- once ---
+
+
+def test_identical_submissions_are_judged_once(book: Gradebook, small_course: Course) -> None:
+    hand_in(book, anna="x = 1", bob="x = 1", carl="x = 2")
+    executor = Pretending()
+    assert judged_by(executor, book, small_course).jobs == 2
+    assert set(executor.checks.values()) == {2}
+    found = marks(book, small_course, Keys(small_course, SEED), Policy())
+    assert [(mark.student.id, mark.raw) for mark in found] == [("anna", 4), ("bob", 4), ("carl", 4)]
+
+
+def test_a_rerun_runs_nothing(book: Gradebook, small_course: Course) -> None:
+    hand_in(book, anna="x = 1", bob="x = 2")
+    judged_by(Pretending(), book, small_course)
+    again = Pretending(State.FAILED)
+    assert judged_by(again, book, small_course).jobs == len(again.jobs) == 0
+
+
+def test_one_changed_check_runs_that_check_alone(book: Gradebook, small_course: Course) -> None:
+    hand_in(book, anna="x = 1", bob="x = 2")
+    judged_by(Pretending(), book, small_course)
+    course = edited(small_course, "checks/test_hour1_small.py", "[1, 2, 5]", "[1, 2, 6]")
+    again = Pretending()
+    judged_by(again, book, course)
+    assert again.checks == {"test_doubles_whole_numbers": 2}
+
+
+def test_another_weight_runs_nothing_and_changes_the_marks(book: Gradebook, small_course: Course) -> None:
+    hand_in(book, anna="x = 1")
+    judged_by(Pretending(), book, small_course)
+    course = edited(small_course, "checks/test_hour1_small.py", "points=2", "points=20")
+    again = Pretending()
+    judged_by(again, book, course)
+    (mark,) = marks(book, course, Keys(course, SEED), Policy())
+    assert (again.jobs, mark.raw, mark.possible) == ([], 22, 22)
+
+
+def test_a_kit_error_is_told_and_not_kept(book: Gradebook, small_course: Course) -> None:
+    hand_in(book, anna="x = 1")
+    assert judged_by(Pretending(State.KIT_ERROR), book, small_course).problems.total() == CHECKS
+    assert book.states() == {}
+    assert judged_by(Pretending(), book, small_course).problems.total() == 0
+    assert len(book.states()) == CHECKS
+
+
+def test_a_job_that_nobody_could_judge_is_tried_by_the_next_run(book: Gradebook, small_course: Course) -> None:
+    hand_in(book, anna="x = 1", bob="x = 2")
+    assert judged_by(Pretending(problem="lost"), book, small_course).problems == {"lost": 2}
+    (first, _) = marks(book, small_course, Keys(small_course, SEED), Policy())
+    assert {outcome.state for outcome in first.record.outcomes} == {State.NOT_RUN}
+    assert judged_by(Pretending(), book, small_course).jobs == 2
+
+
+def test_a_job_with_several_kit_errors_failed_once(book: Gradebook, small_course: Course) -> None:
+    hand_in(book, anna="x = 1", bob="x = 2")
+    told: list[Progress] = []
+    executor = Pretending(State.KIT_ERROR)
+    judge_all(book, small_course, executor, Keys(small_course, SEED), {1}, tell=told.append)
+    assert [(each.done, each.total, each.failed) for each in told] == [(1, 2, 1), (2, 2, 2)]
+
+
+# --- marks ---
+
+
+def test_a_policy_is_applied_when_marks_are_read_and_kept_nowhere(book: Gradebook, small_course: Course) -> None:
+    late = HandedIn(Student("anna"), Submission("anna", {FILE: b"x = 1"}), late=True)
+    book.add_submissions([late])
+    judged_by(Pretending(), book, small_course)
+    keys = Keys(small_course, SEED)
+    (strict,) = marks(book, small_course, keys, Policy(penalty_per_day=0.5))
+    (kind,) = marks(book, small_course, keys, Policy())
+    assert (strict.raw, strict.final, kind.final) == (4, 2, 4)
+    assert strict.policy == "1 day late: −50 %"
+
+
+@pytest.mark.parametrize(("attempt", "which"), [("best", 2), ("first", 1), ("last", 3)])
+def test_the_attempt_that_counts_is_the_policys(
+    book: Gradebook, small_course: Course, attempt: str, which: int
+) -> None:
+    for source, state in (("x = 1", State.FAILED), ("x = 2", State.PASSED), ("x = 3", State.ERROR)):
+        hand_in(book, anna=source)
+        judged_by(Pretending(state), book, small_course)
+    (mark,) = marks(book, small_course, Keys(small_course, SEED), Policy(attempt=Attempt(attempt)))
+    assert (mark.attempt, mark.attempts) == (which, 3)
+
+
+def test_who_handed_in_nothing_that_was_taken_has_no_points_and_the_reason(
+    book: Gradebook, small_course: Course
+) -> None:
+    book.add_submissions([HandedIn(Student("anna"), Submission("anna", {}, ("a.zip: encrypted",)))])
+    assert judged_by(Pretending(), book, small_course).jobs == 0
+    (mark,) = marks(book, small_course, Keys(small_course, SEED), Policy())
+    assert (mark.raw, mark.possible, mark.refused) == (0, 4, ("a.zip: encrypted",))
+
+
+# --- cut off ---
+
+COORDINATOR = """
+import sys, time
+from pathlib import Path
+from deepdive.course import load_course
+from deepdive.grading.classlist import Roster
+from deepdive.grading.classrun import judge_all, take_in
+from deepdive.grading.gradebook import open_gradebook
+from deepdive.grading.jobs import Keys
+from tests.test_classrun import Pretending
+
+class Slow(Pretending):
+    def run(self, jobs):
+        for done in super().run(jobs):
+            time.sleep(0.01)
+            with open(sys.argv[3], "a") as log:
+                log.write(done.job.source + "\\n")
+            yield done
+
+course = load_course(Path(sys.argv[1]))
+with open_gradebook(sys.argv[2]) as book:
+    print("ready", flush=True)
+    take_in(book, course, [Path(sys.argv[4])], Roster())
+    judge_all(book, course, Slow(), Keys(course, 7), {1})
+"""
+
+
+def test_a_run_killed_at_random_points_is_completed_and_grades_nothing_twice(
+    small_course: Course, tmp_path: Path
+) -> None:
+    count, kills = 40, 3
+    for number in range(count):
+        folder = tmp_path / "class" / f"s{number:02}"
+        folder.mkdir(parents=True)
+        (folder / FILE).write_text(f"x = {number}")
+
+    def start(name: str) -> subprocess.Popen[bytes]:
+        arguments = [
+            str(small_course.root),
+            str(tmp_path / f"{name}.db"),
+            str(tmp_path / name),
+            str(tmp_path / "class"),
+        ]
+        child = subprocess.Popen(
+            [sys.executable, "-c", COORDINATOR, *arguments],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+        )
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+        return child
+
+    def finished(name: str) -> dict[str, str]:
+        with start(name) as child:
+            assert child.wait(120) == 0
+        with open_gradebook(tmp_path / f"{name}.db") as book:
+            assert len(book.entries()) == count
+            return book.states()
+
+    dice = random.Random(1)
+    for _ in range(kills):
+        with start("killed") as child:
+            time.sleep(dice.uniform(0, 0.4))
+            child.send_signal(signal.SIGKILL)
+    assert finished("killed") == finished("undisturbed")
+    runs = Counter((tmp_path / "killed").read_text().split())
+    assert len(runs) == count
+    assert runs.total() <= count + kills  # at most the one that was under way
+
+
+# --- what is seen ---
+
+
+def test_without_a_terminal_a_line_is_written_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    from deepdive.grading.console import _line
+
+    with _line() as tell:
+        for done in range(1, 101):
+            tell(Progress(done, 100, 0, done))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "31 of 100 jobs, about 1 min 9 s left"
+    assert lines[-1] == "100 of 100 jobs"
+    assert len(lines) == 4
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_cleanly_says_how_to_go_on_and_leaves_no_process(
+    small_course: Course, tmp_path: Path, run: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    from deepdive.jail.zygote import choose_tier
+
+    if choose_tier().tier is None:
+        pytest.skip("no jail on this machine")
+    right = (small_course.root / "solutions" / FILE).read_text()
+    for number in range(30):
+        folder = tmp_path / "class" / f"s{number:02}"
+        folder.mkdir(parents=True)
+        (folder / FILE).write_text(f"{right}\nimport time; time.sleep(1)  # {number}\n")
+    command = ["deepdive.cli", "grade", str(tmp_path / "class"), "--gradebook", str(tmp_path / "class.db")]
+    with subprocess.Popen(
+        [sys.executable, "-m", *command, "--workers", "2"],
+        cwd=small_course.root,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        assert child.stdout is not None
+        assert re.match("jail: ", child.stdout.readline())
+        time.sleep(4)
+        workers = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().split()
+        for task in Path(f"/proc/{child.pid}/task").iterdir():
+            workers += (task / "children").read_text().split()
+        child.send_signal(signal.SIGINT)
+        said = child.stdout.read()
+        assert child.wait(30) == 130
+    assert workers
+    assert "The same command goes on where this one was." in said
+    until = time.monotonic() + 15
+    while (left := [pid for pid in workers if Path(f"/proc/{pid}/cmdline").exists()]) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert left == []

@@ -1,0 +1,201 @@
+"""Whoever judges the jobs, a process that is lost costs only time, and no failure makes a run wait for ever."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from deepdive.course import Course
+from deepdive.grading import executors
+from deepdive.grading.classrun import jobs_of, judge_all
+from deepdive.grading.executors import Cluster, ExecutorError, Local, workers_that_fit
+from deepdive.grading.gradebook import open_gradebook
+from deepdive.grading.jobs import Job, Keys
+from deepdive.grading.work import Done, Setup
+from deepdive.jail.bounds import GIB
+from deepdive.jail.zygote import choose_tier
+from tests.conftest import ROOT
+from tests.test_classrun import SEED, hand_in
+
+needs_jail = pytest.mark.skipif(choose_tier().tier is None, reason="no jail on this machine")
+
+
+@pytest.fixture(autouse=True)
+def found_by_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+def job(number: int) -> Job:
+    return Job(1, f"{number}", b"", (), SEED)
+
+
+class Stand_in:  # noqa: N801
+    """A worker that does as told, without a process."""
+
+    tier = "none"
+    pid = 0
+
+    def __init__(self, setup: Setup) -> None:
+        self.killed = False
+
+    def judge(self, job: Job) -> Done:
+        if job.source == "1":
+            raise OSError("no such luck")
+        return Done(job)
+
+    def close(self) -> None:
+        pass
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+@pytest.fixture
+def local(monkeypatch: pytest.MonkeyPatch) -> Local:
+    monkeypatch.setattr(executors, "Worker", Stand_in)
+    return Local(Setup("", (1,)), 2)
+
+
+def test_every_job_comes_back_once(local: Local) -> None:
+    assert sorted(done.job.source for done in local.run(map(job, range(2, 50)))) == sorted(map(str, range(2, 50)))
+
+
+def test_a_job_that_breaks_its_worker_is_told_and_the_others_go_on(local: Local) -> None:
+    problems = {done.job.source: done.problem for done in local.run(map(job, range(5)))}
+    assert problems == {"0": "", "1": "no such luck", "2": "", "3": "", "4": ""}
+
+
+def test_jobs_that_cannot_be_read_end_the_run(local: Local) -> None:
+    def broken() -> Iterator[Job]:
+        yield job(2)
+        raise KeyError("gone")
+
+    with pytest.raises(KeyError, match="gone"):
+        list(local.run(broken()))
+
+
+def test_a_run_that_is_closed_reads_no_more_jobs(local: Local) -> None:
+    read: list[int] = []
+
+    def endless() -> Iterator[Job]:
+        number = 2
+        while True:
+            read.append(number)
+            yield job(number)
+            number += 1
+
+    results = local.run(endless())
+    next(results)
+    results.close()
+    time.sleep(0.5)
+    count = len(read)
+    time.sleep(0.3)
+    assert len(read) == count
+
+
+def test_as_many_processes_as_fit_and_one_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors.os, "sched_getaffinity", lambda pid: set(range(8)), raising=False)
+    monkeypatch.setattr(executors, "_available_bytes", lambda: 1 * GIB)
+    assert workers_that_fit({1}) == 1
+    monkeypatch.setattr(executors, "_available_bytes", lambda: 9 * GIB)
+    assert workers_that_fit({1}) == 2
+    monkeypatch.setattr(executors, "_available_bytes", lambda: 900 * GIB)
+    assert workers_that_fit({1}) == 8
+
+
+def test_a_scheduler_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(ExecutorError, match="there is no scheduler at nonsense"):
+        Cluster("nonsense://127.0.0.1:1", Setup("", (1,)))
+
+
+# --- real processes ---
+
+
+def written_class(course: Course, where: Path, count: int) -> None:
+    right = (course.root / "solutions" / "hour1_small.py").read_text(encoding="utf-8")
+    with open_gradebook(where) as book:
+        hand_in(book, **{f"s{number:02}": f"{right}\n# {number}\n" for number in range(count)})
+
+
+class Killing:
+    """Kills one of the processes as soon as the first job is done."""
+
+    def __init__(self, inner: Local | Cluster, pid: int) -> None:
+        self._inner, self._pid = inner, pid
+        self.tier = inner.tier
+        self.seen: list[str] = []
+
+    def run(self, jobs: Iterable[Job]) -> Generator[Done]:
+        for done in self._inner.run(jobs):
+            if not self.seen:
+                os.kill(self._pid, 9)
+            self.seen.append(done.job.source)
+            yield done
+
+
+def judged_whole(course: Course, where: Path, executor: Killing, count: int) -> None:
+    keys = Keys(course, SEED)
+    with open_gradebook(where) as book:
+        summary = judge_all(book, course, executor, keys, {1})
+        assert summary.problems.total() == 0
+        assert sorted(executor.seen) == sorted({entry.files["hour1_small.py"] for entry in book.entries()})
+        assert len(executor.seen) == count
+        assert len(book.states()) == 5 * count
+        assert set(book.states().values()) == {"passed"}
+        assert list(jobs_of(book, keys, [(1, source) for source in executor.seen])) == []
+
+
+@needs_jail
+@pytest.mark.slow
+def test_a_working_process_killed_in_the_middle_costs_nothing(small_course: Course, tmp_path: Path) -> None:
+    written_class(small_course, tmp_path / "class.db", 8)
+    local = Local(Setup(str(small_course.root), (1,)), 2)
+    try:
+        judged_whole(small_course, tmp_path / "class.db", Killing(local, local._idle[0].pid), 8)
+    finally:
+        local.close()
+
+
+@needs_jail
+@pytest.mark.slow
+def test_a_worker_of_a_cluster_killed_in_the_middle_loses_and_doubles_nothing(
+    small_course: Course, tmp_path: Path
+) -> None:
+    pytest.importorskip("distributed")
+    written_class(small_course, tmp_path / "class.db", 12)
+    told = tmp_path / "scheduler.json"
+    with ExitStack() as ends:
+
+        def start(*arguments: str) -> subprocess.Popen[bytes]:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]],
+                cwd=tmp_path,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            ends.callback(child.wait, 30)
+            ends.callback(child.kill)
+            return child
+
+        at = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(told))
+        start("scheduler", *at, "--port", "0")
+        until = time.monotonic() + 60
+        while not told.exists() and time.monotonic() < until:
+            time.sleep(0.2)
+        first, _ = (start("worker", *at, "--nthreads", "1", "--no-nanny") for _ in range(2))
+        import distributed
+
+        with distributed.Client(scheduler_file=str(told), set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=90)
+            address = client.scheduler.address
+        cluster = Cluster(address, Setup(str(small_course.root), (1,)))
+        try:
+            judged_whole(small_course, tmp_path / "class.db", Killing(cluster, first.pid), 12)
+        finally:
+            cluster.close()

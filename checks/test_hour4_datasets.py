@@ -666,7 +666,7 @@ def test_holds_little_in_memory(answer, given):
     texts, _ = sample_reviews(100, seed=2)
     # 80,000 reviews, 106 MB of text. How much more memory the process held at its peak, in MB, 8 runs: the solution
     # 6 to 15, `iter_batches` of pyarrow 9 to 11; all of it by pandas 150 to 159, listed from a stream 245 to 283,
-    # listed from a loaded dataset 196 to 248. (Loaded, not listed, it is 5 to 35: the library keeps it on disk, which the
+    # listed from a loaded dataset 196 to 248. (Loaded, not listed: 5 to 35, as it is on disk, which the
     # check above finds.)
     small = given(handed.large_parquet, "small.parquet", texts, 1)
     expect(answer(small, 1), "first row").equals([{"text": texts[0], "label": 0}])  # imports are not counted

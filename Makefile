@@ -15,7 +15,7 @@ start: $(VENV)/.start
 
 test: $(VENV)/.test lint
 	@$(BIN)/deepdive assets --quiet
-	$(BIN)/python -m pytest tests -m "not slow" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest tests -m "not slow" -n 2 --dist loadfile
 
 test-all: $(VENV)/.test lint
 	@$(BIN)/deepdive assets --quiet

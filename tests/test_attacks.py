@@ -27,10 +27,7 @@ SECONDS_OF_A_RUN = 1800
 MOST_SECONDS = 90  # that one submission may take of the run
 MOST_BYTES = 1 << 20  # of a record
 CHOICE = choose_tier()
-pytestmark = [
-    pytest.mark.skipif(CHOICE.tier is None, reason=f"no jail on this machine: {'; '.join(CHOICE.reasons)}"),
-    pytest.mark.xdist_group("attacks"),  # a group is graded by one run, and looks for what it left on the machine
-]
+pytestmark = pytest.mark.skipif(CHOICE.tier is None, reason=f"no jail on this machine: {'; '.join(CHOICE.reasons)}")
 
 # What still goes wrong, by the name of the attack; or what of which group.
 KNOWN: dict[str, str] = {}

@@ -25,7 +25,7 @@ from hypothesis.extra import numpy as arrays
 
 from benchmarks.fuzz_wire import NUMBER, fuzz
 from deepdive.jail import wire
-from deepdive.jail.client import Channel, Ref, StaysInJail, as_exception
+from deepdive.jail.client import CannotSend, Channel, Ref, StaysInJail, as_exception
 from deepdive.jail.wire import Caps, Died, Raised, Returned, TimedOut, WireError
 
 ROOT = Path(__file__).parent.parent
@@ -875,9 +875,9 @@ def test_objects_that_nobody_refers_to_are_let_go(own: Process) -> None:
 
 
 def test_a_ref_of_another_jail_is_refused(shared: Process, own: Process) -> None:
-    with pytest.raises(WireError, match="another jail"):
+    with pytest.raises(CannotSend, match="another jail"):
         own.value("echo", shared.value("model"))
-    with pytest.raises(WireError, match="only plain values and Refs"):
+    with pytest.raises(CannotSend, match="only plain values and Refs"):
         own.value("echo", object())
     assert own.value("echo", 1) == 1, "nothing was sent, so nothing is out of step"
 

@@ -95,13 +95,22 @@ def mutate(text: str, name: str) -> list[Mutant]:
             for changed in changes(original):
                 place.put(changed)
                 source = ast.unparse(function)
-                if source not in seen:
+                if source not in seen and _is_python(source):
                     seen.add(source)
                     after = [_shown(node) for node in (changed, *chain[1:])]
                     narrow, wide = _diffs(chain, before, after)
                     found.append((Mutant(name, _line_of(chain), operator, narrow, source), wide))
                 place.put(original)
     return _told_apart(found)
+
+
+def _is_python(source: str) -> bool:
+    """Whether a changed function can still be compiled: `for x in *pairs`, what is left of a call, cannot."""
+    try:
+        compile(source, "mutant", "exec", dont_inherit=True)
+    except SyntaxError:
+        return False
+    return True
 
 
 def _parsed(text: str, name: str) -> tuple[ast.Module, ast.FunctionDef]:

@@ -26,9 +26,9 @@ EXERCISES = list(COURSE.exercises)
 KNOWN = [known for exercise in EXERCISES for known in known_answers(COURSE, exercise)]
 RIGHT = [known for known in KNOWN if known.kind is not Kind.MISTAKE]
 WRONG = [known for known in KNOWN if known.kind is Kind.MISTAKE]
-# `make test` tries every mistake of hour 1 and every third of the later hours, which run models; `make test-all` all.
+# `make test` tries every mistake of hour 1 and every fifth of the later hours, which run models; `make test-all` all.
 WRONG_CASES = [
-    pytest.param(known, marks=[pytest.mark.slow] if known.exercise.hour > 1 and place % 3 else [])
+    pytest.param(known, marks=[pytest.mark.slow] if known.exercise.hour > 1 and place % 5 else [])
     for place, known in enumerate(WRONG)
 ]
 SEEDS = [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]

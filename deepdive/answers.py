@@ -66,6 +66,8 @@ class Answer:
         seconds: how long its calls may take, all together.
     """
 
+    jailed = False  # whether it runs in a jail; else the learner's own process is everybody's
+
     def __init__(self, exercise: Exercise, function: Callable[..., Any], seconds: float = DEFAULT_SECONDS) -> None:
         self.exercise = exercise
         self.events: list[Call] = []

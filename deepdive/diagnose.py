@@ -103,7 +103,7 @@ def name_mistake(course: Course, answer: Answer) -> Mistake | None:
         course: the course.
         answer: an answer some check has failed, with the calls the check made.
     """
-    events = list(takewhile(is_safe_to_repeat, answer.events))
+    events = list(takewhile(is_safe_to_repeat, answer.events)) if answer.jailed else answer.events
     if not all(map(_comparable, answer.events)) or not answer.calls:
         return None
     known, reference = known_mistakes(course, answer.exercise), right_answer(course, answer.exercise)
@@ -144,9 +144,9 @@ def _comparable(call: Call) -> bool:
 class Replayed:
     """A record replayed with another function in the answer's place, as far as it is asked for."""
 
-    def __init__(self, function: Callable[..., Any], events: Sequence[Call]) -> None:
+    def __init__(self, function: Callable[..., Any], events: Sequence[Call], *, jailed: bool = False) -> None:
         self._events, self._done = events, list[Call]()
-        self._replay = Replay(function)
+        self._replay = Replay(function, jailed=jailed)
 
     def __getitem__(self, index: int) -> Call:
         while len(self._done) <= index:

@@ -167,7 +167,7 @@ def _expected(course: Course, answer: Answer | None, exercise: Exercise) -> str:
         with suppress(Exception, TimeIsUp), time_limit(0.5):
             last = answer.calls[-1]
             place = next(place for place, event in enumerate(answer.events) if event is last)
-            right = Replayed(right_answer(course, exercise), answer.events)[place]
+            right = Replayed(right_answer(course, exercise), answer.events, jailed=answer.jailed)[place]
             return kind(right.returned) if right.raised is None else describe_error(right.raised)
     return exercise.returns
 

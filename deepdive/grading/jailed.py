@@ -252,6 +252,7 @@ def _module_of(function: Callable[..., Any]) -> tuple[str, bytes]:
 class JailedAnswer(Answer):
     """A function of a submission: the calls go to the jail."""
 
+    jailed = True
     _kit_failures = (JailError,)
 
     def __init__(self, file: JailedFile, exercise: Exercise, seconds: float) -> None:

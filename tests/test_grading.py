@@ -168,9 +168,16 @@ def jail_of() -> Iterator[Callable[[int], Zygote | Cold]]:
         yield cache(lambda hour: jails.enter_context(open_jail({hour}, unsafe=False)))
 
 
+# In `make test` one right and one wrong answer of hours 1 to 4; `make test-all` compares all of all hours.
+COMPARED = [
+    pytest.param(exercise, most, id=f"{exercise.name}-{name}", marks=[pytest.mark.slow] * slow)
+    for exercise in COURSE.exercises
+    for most, name, slow in ((1, "a-few", exercise.hour > 4), (999, "all", True))
+]
+
+
 @needs_jail
-@pytest.mark.parametrize("most", [pytest.param(1, id="a-few"), pytest.param(999, id="all", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("exercise", list(COURSE.exercises), ids=lambda e: e.name)
+@pytest.mark.parametrize(("exercise", "most"), COMPARED)
 def test_known_answers_get_the_same_verdicts_jailed_and_not(
     exercise: Exercise, most: int, jail_of: Callable[[int], Zygote | Cold]
 ) -> None:

@@ -8,7 +8,6 @@ machine otherwise idle, with one core kept busy and with all of them, and prints
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 from collections import Counter
@@ -21,6 +20,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.speed_checks import busy_cores  # noqa: E402
 from checks import test_hour2_tokenizers as checks  # noqa: E402
 from deepdive import measure  # noqa: E402
 from deepdive.answers import Answer  # noqa: E402
@@ -95,24 +95,6 @@ def watched(seen: list[measure.Speedup]) -> Iterator[None]:
         yield
     finally:
         measure.speedup = original
-
-
-@contextmanager
-def busy_cores(n: int) -> Iterator[None]:
-    hogs = [multiprocessing.Process(target=spin, daemon=True) for _ in range(n)]
-    for hog in hogs:
-        hog.start()
-    try:
-        yield
-    finally:
-        for hog in hogs:
-            hog.kill()
-            hog.join()
-
-
-def spin() -> None:
-    while True:
-        sum(range(10_000))
 
 
 if __name__ == "__main__":

@@ -81,9 +81,9 @@ def idle() -> Iterator[None]:
 
 
 @contextmanager
-def busy_cores() -> Iterator[None]:
-    """Every core kept busy by one process that never rests."""
-    hogs = [multiprocessing.Process(target=spin, daemon=True) for _ in range(os.cpu_count() or 1)]
+def busy_cores(count: int = os.cpu_count() or 1) -> Iterator[None]:
+    """So many cores kept busy, each by one process that never rests."""
+    hogs = [multiprocessing.Process(target=spin, daemon=True) for _ in range(count)]
     for hog in hogs:
         hog.start()
     try:

@@ -296,9 +296,6 @@ def grade(
     """
     import secrets
 
-    from deepdive.grading import console
-    from deepdive.grading.session import grade_all
-
     course = _course()
     known = {each.number for each in course.hours}
     if strange := sorted(set(hour or ()) - known):
@@ -311,17 +308,20 @@ def grade(
     if not places and gradebook is None:
         _stop("say what to grade: a folder, a zip, a notebook or a file")
     hours = set(hour or known)
-    options = console.Options(hours, seed, workers, cluster, unsafe_no_jail)
     try:
         if gradebook is None:
-            grade_all(
-                course, places, hours, secrets.randbits(32) if seed is None else seed, json, unsafe=unsafe_no_jail
-            )
-        elif replay:
+            from deepdive.grading.session import grade_all
+
+            seed = secrets.randbits(32) if seed is None else seed
+            grade_all(course, places, hours, seed, json, unsafe=unsafe_no_jail)
+            return
+        from deepdive.grading import console  # and with it a database: not for a single board
+
+        options = console.Options(hours, seed, workers, cluster, unsafe_no_jail)
+        if replay:
             sys.exit(0 if console.replay(course, gradebook, replay, options) else 1)
-        else:
-            summary = console.grade_class(course, places, gradebook, roster, options)
-            sys.exit(1 if summary.problems else 0)
+        summary = console.grade_class(course, places, gradebook, roster, options)
+        sys.exit(1 if summary.problems else 0)
     except RuntimeError as error:
         _stop(str(error))
 
@@ -378,7 +378,7 @@ def _exercise(course: Course, name: str) -> Exercise:
 
 def _print(text: str) -> None:
     """To a terminal that may know ASCII only."""
-    from deepdive.grading.session import say
+    from deepdive.report.terminal import say
 
     say(text)
 

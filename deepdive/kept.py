@@ -12,6 +12,7 @@ import os
 import platform
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -108,12 +109,22 @@ class Kept:
             root = self._course.root
             files = [root / "solutions" / name, root / "checks" / f"test_{name}"]
             files += [root / "checks" / folder / name for folder in ("mistakes", "given")]
-            for path in (*files, *sorted(Path(__file__).parent.rglob("*.py"))):
+            for path in files:
                 with suppress(OSError):
                     found.update(path.read_bytes())
-            found.update(f"{platform.python_version()} {describe()['fingerprint']}".encode())
-            for library in _LIBRARIES:
-                with suppress(PackageNotFoundError):
-                    found.update(f"{library} {version(library)}".encode())
+            found.update(_surroundings().encode())
             self._hours[number] = found.hexdigest()
         return self._hours[number]
+
+
+@cache
+def _surroundings() -> str:
+    """A digest of what judges every hour alike: the kit, Python, the libraries, the assets. Read once a run."""
+    found = sha256(f"{platform.python_version()} {describe()['fingerprint']}".encode())
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        with suppress(OSError):
+            found.update(path.read_bytes())
+    for library in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found.update(f"{library} {version(library)}".encode())
+    return found.hexdigest()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from deepdive.bench.notebooks import build_notebooks, module_of, notebook_of, write
+from deepdive.bench.starting_over import keep_copy
 from deepdive.course import Course, Hour
-from deepdive.kept import FOLDER
 
 
 class NothingToDo(Exception):
@@ -43,22 +42,21 @@ class Exchange:
             if not written:
                 yield "all notebooks are there; yours are never replaced by this"
             return
-        found = [
-            hour for hour in self._hours if (self._notebook(hour) if way == "export" else self._module(hour)).exists()
-        ]
+        start, end = (self._notebook, self._module) if way == "export" else (self._module, self._notebook)
+        found = [hour for hour in self._hours if start(hour).exists()]
         if not found:
-            raise NothingToDo(
-                "no notebooks are there: deepdive notebook build" if way == "export" else "no exercises"
-            )
+            missing = {"export": "no notebooks are there: deepdive notebook build", "import": "no exercises"}
+            raise NothingToDo(missing[way])
         for hour in found:
-            target = self._module(hour) if way == "export" else self._notebook(hour)
-            self._keep(target)
+            target = end(hour)
+            if target.exists():
+                keep_copy(self._course, target)
+            text = start(hour).read_text(encoding="utf-8" if way == "export" else "utf-8-sig")
             if way == "export":
-                notebook = json.loads(self._notebook(hour).read_text(encoding="utf-8"))
-                target.write_text(module_of(notebook), encoding="utf-8")
+                target.write_text(module_of(json.loads(text)), encoding="utf-8")
             else:
                 target.parent.mkdir(exist_ok=True)
-                write(target, notebook_of(self._course, hour, self._module(hour).read_text(encoding="utf-8-sig")))
+                write(target, notebook_of(self._course, hour, text))
             yield f"{target.parent.name}/{target.name}: written"
 
     def _module(self, hour: Hour) -> Path:
@@ -66,9 +64,3 @@ class Exchange:
 
     def _notebook(self, hour: Hour) -> Path:
         return self._course.root / "notebooks" / hour.file_name.replace(".py", ".ipynb")
-
-    def _keep(self, path: Path) -> None:
-        if path.exists():
-            folder = self._course.root / FOLDER / "before"
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{time.time_ns()}-{path.name}").write_bytes(path.read_bytes())

@@ -9,7 +9,6 @@ from typing import Any
 from deepdive.answers import Answer
 from deepdive.assets import AssetError, use_offline
 from deepdive.course import Course, Exercise, find_root, load_course
-from deepdive.expect import WrongAnswer
 from deepdive.judge import judge
 from deepdive.proof import checks_of
 from deepdive.report.block import block
@@ -75,11 +74,7 @@ def _judge(course: Course, exercise: Exercise, function: Any) -> list[Verdict]:
     verdicts = []
     with scratch() as folder, temporary_files_in(folder):
         for check, seconds in checks_of(course, exercise):
-            try:
-                answer = Answer(exercise, function, seconds)
-            except WrongAnswer:
-                break
-            verdicts.append(judge(course, exercise, check, answer, path=path))
+            verdicts.append(judge(course, exercise, check, Answer(exercise, function, seconds), path=path))
             if verdicts[-1].state in (State.TODO, State.TIMEOUT):
                 break
     return verdicts

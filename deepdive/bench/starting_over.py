@@ -36,7 +36,7 @@ def reset(course: Course, exercise: Exercise) -> Path:
     stub = stub_of((course.root / "solutions" / name).read_text(encoding="utf-8"))
     fresh = stub.splitlines()[slice(*_lines_of(stub, exercise.name))]
     lines = text.splitlines()
-    kept = _keep(course, path)
+    kept = keep_copy(course, path)
     lines[slice(*mine)] = fresh if mine[0] < len(lines) else ["", "", *fresh]
     _write(path, "\n".join(lines) + "\n")
     return kept
@@ -49,7 +49,7 @@ def reset_all(course: Course) -> list[Path]:
         path = course.root / "exercises" / hour.file_name
         stub = stub_of((course.root / "solutions" / hour.file_name).read_text(encoding="utf-8"))
         if path.exists() and path.read_text(encoding="utf-8", errors="replace") != stub:
-            kept.append(_keep(course, path))
+            kept.append(keep_copy(course, path))
         path.parent.mkdir(exist_ok=True)
         _write(path, stub)
     return kept
@@ -78,7 +78,8 @@ def _lines_of(text: str, function: str) -> tuple[int, int]:
     return first - 1, found[-1].end_lineno or first
 
 
-def _keep(course: Course, path: Path) -> Path:
+def keep_copy(course: Course, path: Path) -> Path:
+    """Keep a file as it is now, for `undo`; gives the copy."""
     folder = course.root / FOLDER / "before"
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / f"{time.time_ns()}-{path.name}"

@@ -76,11 +76,12 @@ def take_in(book: Gradebook, course: Course, places: Sequence[Path], roster: Ros
 
 def to_do(book: Gradebook, course: Course, keys: Keys, hours: Iterable[int]) -> list[tuple[int, str]]:
     """The hours and files that lack a verdict, each once, in the order in which they were handed in."""
+    entries, numbers = book.entries(), set(hours)
     wanted = dict.fromkeys(
         (hour.number, entry.files[hour.file_name])
         for hour in course.hours
-        if hour.number in set(hours)
-        for entry in book.entries()
+        if hour.number in numbers
+        for entry in entries
         if hour.file_name in entry.files
     )
     known = set(book.states())

@@ -23,9 +23,10 @@ from deepdive.grading.gradebook import Gradebook, GradebookError, open_gradebook
 from deepdive.grading.jobs import Keys
 from deepdive.grading.policy import Policy, read_policy
 from deepdive.grading.run import judge_file
-from deepdive.grading.session import open_jail, say
+from deepdive.grading.session import open_jail
 from deepdive.grading.work import Setup
 from deepdive.report.block import blocks
+from deepdive.report.terminal import say
 from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import State, Verdict
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
-
-import typer
 
 from deepdive.answer_files import AnswerFiles
 from deepdive.assets import AssetError, cache_directory, describe, use_offline
@@ -15,8 +12,9 @@ from deepdive.grading.intake import take
 from deepdive.grading.run import grade
 from deepdive.jail.bwrap import Room
 from deepdive.jail.zygote import Cold, Unsafe, Zygote, choose_tier
-from deepdive.report.block import ascii_only, blocks
+from deepdive.report.block import blocks
 from deepdive.report.board import board_of
+from deepdive.report.terminal import say
 from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import record_of, write_record
 
@@ -87,14 +85,3 @@ def _record_name(place: Path, written: set[str]) -> str:
     name = next((name for name in names if name not in written), f"{parts[-1]}-{len(written)}")
     written.add(name)
     return name
-
-
-def say(text: str) -> None:
-    """Print what may hold a submission's own words: nothing in it can move the cursor, colour or reorder a line."""
-    text = "".join(c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    encoding = sys.stdout.encoding or "ascii"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        text = ascii_only(text)
-    typer.echo(text)

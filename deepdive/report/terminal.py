@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -46,3 +47,14 @@ def _unicode(reporter: TerminalReporter) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
+
+
+def say(text: str) -> None:
+    """Print what may hold a submission's own words: nothing in it can move the cursor, colour or reorder a line."""
+    text = "".join(c if c == "\n" or c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    encoding = sys.stdout.encoding or "ascii"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        text = ascii_only(text)
+    print(text, flush=True)

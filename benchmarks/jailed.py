@@ -3,7 +3,7 @@
 Interleaved in one run: the checks of an hour on its solution in this process, and the same in a jail that is warm.
 
     python benchmarks/jailed.py hours 1 2 3 4      # ratios of times
-    python benchmarks/jailed.py speed 100          # every speed check so many times, both ways, idle and busy
+    python benchmarks/jailed.py speed 100 1        # every speed check of hour 1 so many times, both ways, idle and busy
 """
 
 from __future__ import annotations
@@ -42,12 +42,13 @@ def main(what: str, numbers: list[int]) -> None:
     course = load_course(ROOT)
     with scratch():
         if what == "hours":
-            compare_hours(course, [hour for hour in course.hours if hour.number in numbers])
+            compare_hours([hour for hour in course.hours if hour.number in numbers], course)
         else:
-            compare_speed_checks(course, numbers[0])
+            runs, *numbers = numbers
+            compare_speed_checks([hour for hour in course.hours if hour.number in numbers], course, runs)
 
 
-def compare_hours(course: Course, hours: list[Hour]) -> None:
+def compare_hours(hours: list[Hour], course: Course) -> None:
     print("| hour | in process | jailed | ratio: lowest, median, highest |")
     print("| --- | --- | --- | --- |")
     for hour in hours:
@@ -90,10 +91,10 @@ def submission(hour: Hour) -> Submission:
     return Submission("solution", {hour.file_name: (ROOT / "solutions" / hour.file_name).read_bytes()})
 
 
-def compare_speed_checks(course: Course, runs: int) -> None:
+def compare_speed_checks(hours: list[Hour], course: Course, runs: int) -> None:
     print("| check | machine | in process | jailed |")
     print("| --- | --- | --- | --- |")
-    for hour in course.hours:
+    for hour in hours:
         found = [
             (exercise, check, seconds)
             for exercise in hour.exercises

@@ -54,6 +54,7 @@ def find(name):
 """
 _GIVEN_SECONDS = 60.0  # for what the kit's own functions do there, on nobody's account: load a model, write a file
 _CLEAN_ROOM_SECONDS = 120.0
+_EMPTY_CALLS = 5  # for each batch, to learn what asking alone costs
 _LEAST_SHARE = 0.02  # of a call's time that the answer is taken to have used, however dear the asking was
 _DYING_SECONDS = 0.3  # from the end of its wire to the end of the process; who is still there by then is ended by us
 
@@ -135,8 +136,8 @@ class JailedFile:
             raise AnswerFileError(f"{self._shown} said something else than which functions it has", advice)
         self._functions = {name: told for name, told in functions.items() if name.isidentifier()}
 
-    def cost_of_asking(self, arguments: tuple[Any, ...], result: Any) -> float:
-        """Seconds that a request with these arguments takes which does nothing but give this result.
+    def cost_of_asking(self, batch: Batch, result: Any) -> float:
+        """Seconds that a request with such arguments takes which does nothing but give this result; the fewest.
 
         Measured in a job without any of the submission's code, which could otherwise make asking look dear and
         itself quick. Objects that stay in the jail count for nothing.
@@ -148,7 +149,7 @@ class JailedFile:
                 self._empty[1].load(_NOTHING, "nothing", _LOAD_SECONDS)
             channel = self._empty[1]
             channel.call("keep", [result], seconds=_LOAD_SECONDS, watch=False)
-            return channel.timed("give", _without_refs(arguments), seconds=_LOAD_SECONDS)[0]
+            return min(channel.timed("give", _without_refs(each), seconds=_LOAD_SECONDS)[0] for each in batch)
         except WireError as error:
             raise JailError(f"an empty job did not answer: {error}") from error
 
@@ -315,8 +316,8 @@ class JailedAnswer(Answer):
         if any(map(_stays, results)):
             raise self._no_value(results)  # what stays in the jail may stand for work that is still to be done
         # The middle one of the calls, for whoever else wants a core now and then stops one of them for milliseconds;
-        # but the quickest of the empty ones: what is taken off is never more than asking takes.
-        asking = min(self._file.cost_of_asking(*each) for each in zip(batch, results, strict=True))
+        # but the quickest of a few empty ones: what is taken off is never more than asking takes.
+        asking = self._file.cost_of_asking(batch[:_EMPTY_CALLS], results[0])
         each = max(median(taken) - asking, _LEAST_SHARE * median(taken))
         return each * len(batch), results
 

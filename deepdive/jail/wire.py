@@ -25,7 +25,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from math import prod
 from time import monotonic
 from typing import Annotated, Any
@@ -255,6 +255,7 @@ def _cannot_cross(value: Any) -> tuple[int, str]:
     raise WireError(f"a {type(value).__name__} cannot cross: only plain values can, and what came from the jail.")
 
 
+@lru_cache(1000)  # NumPy makes a dtype's name anew each time
 def _dtype_name(dtype: np.dtype[Any]) -> str | None:
     """A dtype's name on the wire; None for one that does not cross."""
     if dtype.kind == "U":

@@ -310,9 +310,10 @@ class _TimeLimit:
             self._running = False
             signal.setitimer(signal.ITIMER_REAL, 0)
         current = vars(builtins)
-        for name, original in _BUILTINS.items():
-            if current.get(name) is not original:
-                current[name] = original
+        if current != _BUILTINS:
+            for name, original in _BUILTINS.items():
+                if current.get(name) is not original:
+                    current[name] = original
 
     def _ring(self, number: int, frame: FrameType | None) -> None:
         if self._running:

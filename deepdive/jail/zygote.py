@@ -107,6 +107,7 @@ class Job:
         self._ending: Ending | None = None
         self._until = time.monotonic() + bounds.wall_seconds + _GRACE_SECONDS
         self._stopped = False
+        self._paused: set[int] = set()
 
     def kill(self) -> None:
         """End the job now, with all its processes. `wait` says how it ended; a job that has ended stays as it was."""
@@ -142,25 +143,21 @@ class Job:
 
     def pause(self) -> None:
         """Stop all processes of the job where they are, so that nothing of it runs while something else is timed."""
-        self._signal_all(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        """Let them go on."""
-        self._signal_all(signal.SIGCONT)
-
-    def _signal_all(self, number: int) -> None:
-        """Signal the job's first process and all below it, again until no new ones have come meanwhile."""
         if self._handle is None:
             self.ended(0)  # hears of its start, and gets the handle
         if self._handle is None:
             return
-        told: set[int] = set()
         first = pid_of(self._handle)
-        while first > 0 and (new := {first, *descendants(first)} - told):
-            for pid in new:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, number)
-            told |= new
+        new = {first} if first > 0 else set[int]()
+        while new:
+            _signal(new, signal.SIGSTOP)
+            self._paused |= new
+            new = set(descendants(first)) - self._paused  # those that were begun before their parent stood still
+
+    def resume(self) -> None:
+        """Let them go on: those that were stopped, for who stands still starts no others."""
+        _signal(self._paused, signal.SIGCONT)
+        self._paused.clear()
 
     def _hear(self, until: float) -> Ending | None:
         """How it ended, as the warden tells; None when nothing is told by then."""
@@ -211,6 +208,12 @@ class Job:
         self.socket.close()
         if self._owns_sandbox:
             self._sandbox.close()
+
+
+def _signal(pids: set[int], number: int) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def pid_of(handle: int) -> int:

@@ -3,7 +3,7 @@
 Interleaved in one run: the checks of an hour on its solution in this process, and the same in a jail that is warm.
 
     python benchmarks/jailed.py hours 1 2 3 4      # ratios of times
-    python benchmarks/jailed.py speed 100 1        # every speed check of hour 1 so many times, both ways, idle and busy
+    python benchmarks/jailed.py speed 100 1        # the speed checks of hour 1 so often, both ways, idle and busy
 """
 
 from __future__ import annotations

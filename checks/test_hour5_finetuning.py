@@ -8,7 +8,6 @@ literals. The tolerances are those of hour 1: 1e-6 for float64, 1e-5 for float32
 """
 
 import math
-import os
 import random
 from functools import cache
 
@@ -45,7 +44,7 @@ from checks.given.hour5_finetuning import (
     what_is_saved,
 )
 from deepdive.assets import checkpoint, reviews
-from deepdive.expect import NotApplicable, expect
+from deepdive.expect import expect
 from deepdive.pytest_plugin import exercise
 
 FLOAT32 = {"atol": 1e-5, "rtol": 1e-5}
@@ -270,8 +269,6 @@ def test_refuses_to_freeze_layers_that_are_not_there(answer, given):
 
 @exercise("fine_tune", seconds=1200)
 def test_learns_to_tell_reviews_it_has_never_seen(answer, given, clean_room, rng):
-    if os.environ.get("DEEPDIVE_TRAIN") != "1":
-        raise NotApplicable("trains for about two minutes on two idle cores: DEEPDIVE_TRAIN=1 pytest -k fine_tune")
     name = checkpoint("distilbert-base-uncased")
     train, validation = drawn("train", small.QUICK_ROWS, 0), drawn("train", 32, 1)
     texts, labels = drawn("test", 600, int(rng.integers(1 << 31)))

@@ -18,6 +18,7 @@ from typing import Any
 
 BEGIN = "### BEGIN SOLUTION"
 END = "### END SOLUTION"
+LONG_SECONDS = 120  # a check that may take so long trains a model for real
 HOUR_FILE = re.compile(r"hour(\d+)_([a-z0-9_]+)\.py")
 
 
@@ -27,14 +28,24 @@ class CourseError(Exception):
 
 @dataclass(frozen=True)
 class Check:
-    """One check function: its name, and the same as words (`agrees with torch`)."""
+    """One check function: its name, and the same as words (`agrees with torch`).
+
+    Args:
+        seconds: how long all calls of the answer in it may take together; None for the usual time.
+    """
 
     name: str
     line: int
+    seconds: float | None = None
 
     @property
     def title(self) -> str:
         return self.name.removeprefix("test_").replace("_", " ")
+
+    @property
+    def long(self) -> bool:
+        """Whether it takes minutes: it is tried when all other checks pass, and no diagnosis repeats it."""
+        return self.seconds is not None and self.seconds >= LONG_SECONDS
 
 
 @dataclass(frozen=True)
@@ -218,7 +229,8 @@ def _load_checks(path: Path) -> dict[str, list[tuple[Check, dict[str, Any]]]]:
                 seen.add(node.name)
                 name = ast.literal_eval(decorator.args[0])
                 keywords = {k.arg: ast.literal_eval(k.value) for k in decorator.keywords if k.arg}
-                found.setdefault(name, []).append((Check(node.name, node.lineno), keywords))
+                check = Check(node.name, node.lineno, keywords.get("seconds"))
+                found.setdefault(name, []).append((check, keywords))
     return found
 
 

@@ -26,7 +26,7 @@ from types import ModuleType
 from typing import Any
 
 from deepdive.answers import Answer, Call, is_safe_to_repeat
-from deepdive.course import Course, Exercise
+from deepdive.course import LONG_SECONDS, Course, Exercise
 from deepdive.difference import Tolerance, find
 from deepdive.limits import TimeIsUp, time_limit
 from deepdive.transcript import CannotReplay, Replay
@@ -104,7 +104,7 @@ def name_mistake(course: Course, answer: Answer) -> Mistake | None:
         answer: an answer some check has failed, with the calls the check made.
     """
     events = list(takewhile(is_safe_to_repeat, answer.events)) if answer.jailed else answer.events
-    if not all(map(_comparable, answer.events)) or not answer.calls:
+    if answer.seconds >= LONG_SECONDS or not all(map(_comparable, answer.events)) or not answer.calls:
         return None
     known, reference = known_mistakes(course, answer.exercise), right_answer(course, answer.exercise)
     try:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from deepdive.answers import DEFAULT_SECONDS, Answer
@@ -104,31 +103,29 @@ def alternatives(course: Course, exercise: Exercise) -> list[Callable[..., Any]]
     return [f for f in vars(module).values() if getattr(f, "__alternative_of__", None) == exercise.name]
 
 
-def checks_of(course: Course, exercise: Exercise) -> list[tuple[CheckFunction, float]]:
-    """The check functions of one exercise, each with its time limit in seconds."""
-    module: ModuleType = course_module(course, f"checks.test_{_file(course, exercise)}")
-    functions = [getattr(module, check.name) for check in exercise.checks]
-    return [(function, _seconds(function)) for function in functions]
+def checks_of(course: Course, exercise: Exercise, *, long: bool = False) -> list[tuple[CheckFunction, float]]:
+    """The check functions of one exercise, each with its time limit in seconds; those that take minutes if asked."""
+    module = course_module(course, f"checks.test_{_file(course, exercise)}")
+    chosen = [check for check in exercise.checks if long or not check.long]
+    return [(getattr(module, check.name), float(check.seconds or DEFAULT_SECONDS)) for check in chosen]
 
 
-def _seconds(function: Any) -> float:
-    limits = (mark.kwargs.get("seconds") for mark in getattr(function, "pytestmark", ()) if mark.name == "exercise")
-    return float(next(limits, None) or DEFAULT_SECONDS)
-
-
-def try_answer(course: Course, known: Known, *, seed: int = 0, stop_at_first: bool = False) -> Trial:
-    """Judge a known answer by all checks of its exercise.
+def try_answer(
+    course: Course, known: Known, *, seed: int = 0, stop_at_first: bool = False, long: bool = False
+) -> Trial:
+    """Judge a known answer by the checks of its exercise.
 
     Args:
         course: the course.
         known: the answer.
         seed: of the random inputs.
         stop_at_first: be content with the first check that finds it wrong.
+        long: try those that take minutes, too.
     """
     verdicts: list[Verdict] = []
     path = Path(known.function.__code__.co_filename)
     with scratch() as folder, temporary_files_in(folder):
-        for check, seconds in checks_of(course, known.exercise):
+        for check, seconds in checks_of(course, known.exercise, long=long):
             answer = Answer(known.exercise, known.function, seconds)
             verdicts.append(judge(course, known.exercise, check, answer, seed=seed, path=path))
             if stop_at_first and verdicts[-1].state in WRONG:

@@ -25,13 +25,13 @@ from deepdive import limits, selection, supervisor
 from deepdive.answer_files import AnswerFileError, AnswerFiles, StillToDo
 from deepdive.answers import SECONDS_AFTER_TIMEOUT, Answer
 from deepdive.assets import AssetError, describe, use_offline
-from deepdive.course import Course, CourseError, Exercise, is_course, load_course
+from deepdive.course import Check, Course, CourseError, Exercise, is_course, load_course
 from deepdive.expect import NotApplicable, Undecided
 from deepdive.judge import rng_for, verdict_on
 from deepdive.kept import Kept, Keys, settings_of
 from deepdive.report.block import block, file_block
 from deepdive.scratch import scratch, temporary_files_in
-from deepdive.verdict import State, Verdict, in_course_order, record_of, write_record
+from deepdive.verdict import HELD_AGAINST_NOBODY, State, Verdict, in_course_order, record_of, write_record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -202,7 +202,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         (kept if attempt is None or wanted(attempt.exercise) else dropped).append(item)
     if dropped:
         config.hook.pytest_deselected(items=dropped)
-        items[:] = kept
+    items[:] = sorted(kept, key=_takes_minutes)
+
+
+def _takes_minutes(item: pytest.Item) -> bool:
+    attempt = _attempt(item)
+    check = _check(item, attempt.exercise) if attempt else None
+    return check is not None and check.long
+
+
+def _check(item: pytest.Item, exercise: Exercise) -> Check | None:
+    return next((check for check in exercise.checks if check.name == item.name), None)
 
 
 # --- running one check ---
@@ -265,18 +275,20 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     session = item.config.stash.get(_SESSION, None)
     if attempt is None or session is None or session.files.is_stub(attempt.exercise):
         return None
-    keys = (
-        session.kept.keys(attempt.exercise, item.name, session.files.path(attempt.exercise)) if session.kept else None
-    )
+    keys = _keys(session, attempt, item)
     known = _known(session, keys, item.config)
-    if known is None and session.supervisor is None:
-        session.supervisor = supervisor.Supervisor(lambda index: _run_in_child(item.session.items[index]))
+    waiting = None if known else _waiting(session, attempt, item)
+    if known is None and waiting is None and not session.supervised:
+        return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     if known is not None:
         reports = _reports_of(item, attempt, known)
         setattr(reports[0], _REUSED_KEY, True)
+    elif waiting is not None:
+        reports = _reports_of(item, attempt, waiting)
     else:
-        assert session.supervisor is not None
+        if session.supervisor is None:
+            session.supervisor = supervisor.Supervisor(lambda index: _run_in_child(item.session.items[index]))
         reports = _supervised(item, attempt, session, session.supervisor)
         for report in reports if keys else ():
             if hasattr(report, _REPORT_KEY):
@@ -302,6 +314,26 @@ def _known(session: Session, keys: Keys | None, config: pytest.Config) -> Verdic
     verdict = session.kept.find(keys)
     wanted = verdict is not None and (verdict.state is State.PASSED or config.get_verbosity() <= 0)
     return verdict if wanted else None
+
+
+def _waiting(session: Session, attempt: Attempt, item: pytest.Item) -> Verdict | None:
+    """The verdict on a check that takes minutes, as long as quicker ones have something to say."""
+    exercise = attempt.exercise
+    check = _check(item, exercise)
+    if check is None or not check.long:
+        return None
+    if not any(v.exercise == exercise.name and v.state not in HELD_AGAINST_NOBODY for v in session.verdicts):
+        reporter = item.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None and not hasattr(item.config, "workerinput"):
+            reporter.write_line(f"{exercise.name} {check.title}: this takes minutes, once; the verdict is kept.")
+        return None
+    return Verdict(
+        hour=exercise.hour,
+        exercise=exercise.name,
+        check=check.name,
+        state=State.NOT_APPLICABLE,
+        likely=f"It takes minutes, and runs when the other checks of {exercise.name} pass.",
+    )
 
 
 def _supervised(

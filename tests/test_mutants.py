@@ -33,7 +33,6 @@ COURSE = load_course(ROOT)
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize("hour", COURSE.hours, ids=lambda hour: f"hour{hour.number}")
 def test_every_mutant_is_killed_or_known_to_be_equivalent(hour: Hour) -> None:
     survey = survey_of(COURSE, hour.exercises)

@@ -406,6 +406,16 @@ def test_in_process_gives_the_same_verdicts(judge: Any) -> None:
     ]
 
 
+@pytest.mark.parametrize(("options", "forked"), [((), True), (("--in-process",), False), (("--pdb",), False)])
+def test_answers_run_in_a_forked_child_unless_asked_not_to(
+    run: Run, answers: Answers, small_course: Course, options: tuple[str, ...], forked: bool
+) -> None:
+    written = small_course.root / "parent"
+    answers(with_double(f"import os; open({str(written)!r}, 'w').write(str(os.getppid()))\nreturn 2 * x"))
+    run("pytest", *options)
+    assert (written.read_text() != str(os.getpid())) is forked
+
+
 def test_junit_xml_has_every_check_and_its_state(judge: Any, small_course: Course) -> None:
     judge(with_double("return 3 * x"), "--junitxml", "out.xml")
     cases = ET.parse(small_course.root / "out.xml").getroot().findall(".//testcase")

@@ -88,5 +88,10 @@ def told(exercise: Exercise, verdicts: list[Verdict]) -> Told:
     if any(v.state is State.TODO for v in verdicts):
         return Told(f"· {exercise.name} is still to do", right=False)
     settled = all(v.state in HELD_AGAINST_NOBODY for v in verdicts)
+    if any(check.long for check in exercise.checks):
+        command = f"pytest --exercise {exercise.name}"
+        return Told(
+            f"✓ {exercise.name} · {len(verdicts)} checks pass; one more takes minutes: {command}", right=settled
+        )
     points = "1 point" if exercise.points == 1 else f"{exercise.points} points"
     return Told(f"✓ {exercise.name} · {len(verdicts)} checks pass · {points}", right=settled)

@@ -20,7 +20,7 @@ TRIES = 2  # of a check, when it was the jail that failed and not the answer
 
 
 def grade(
-    course: Course, submission: Submission, jail: Jail, *, seed: int, hours: set[int] | None = None
+    course: Course, submission: Submission, jail: Jail, *, seed: int, hours: set[int] | None = None, long: bool = True
 ) -> list[Verdict]:
     """The verdicts on a submission, in the course's order.
 
@@ -30,18 +30,23 @@ def grade(
         jail: where its code runs.
         seed: of the checks' random inputs.
         hours: only these; all of the course when None.
+        long: run the checks that take minutes, too.
     """
     return [
         verdict
         for hour in course.hours
         if hours is None or hour.number in hours
-        for verdict in _hour(course, hour, submission, jail, seed)
+        for verdict in _hour(course, hour, submission, jail, seed, long=long)
     ]
 
 
-def _hour(course: Course, hour: Hour, submission: Submission, jail: Jail, seed: int) -> Iterator[Verdict]:
+def _hour(
+    course: Course, hour: Hour, submission: Submission, jail: Jail, seed: int, *, long: bool
+) -> Iterator[Verdict]:
     source = submission.files.get(hour.file_name)
-    return not_handed_in(course, hour) if source is None else judge_file(course, hour, source, jail, seed=seed)
+    if source is None:
+        return not_handed_in(course, hour)
+    return judge_file(course, hour, source, jail, seed=seed, long=long)
 
 
 def not_handed_in(course: Course, hour: Hour) -> Iterator[Verdict]:
@@ -53,7 +58,14 @@ def not_handed_in(course: Course, hour: Hour) -> Iterator[Verdict]:
 
 
 def judge_file(
-    course: Course, hour: Hour, source: bytes, jail: Jail, *, seed: int, only: Collection[str] | None = None
+    course: Course,
+    hour: Hour,
+    source: bytes,
+    jail: Jail,
+    *,
+    seed: int,
+    only: Collection[str] | None = None,
+    long: bool = True,
 ) -> Iterator[Verdict]:
     """The verdicts on one hour's file.
 
@@ -64,12 +76,13 @@ def judge_file(
         jail: where its code runs.
         seed: of the checks' random inputs.
         only: the checks to run, by their names; all of the hour's when None.
+        long: run those that take minutes, too.
     """
     file = JailedFile(jail, hour.number, source, hour.file_name)
     try:
         for exercise in hour.exercises:
             hung = False
-            for function, seconds in checks_of(course, exercise):
+            for function, seconds in checks_of(course, exercise, long=long):
                 if only is not None and function.__name__ not in only:
                     continue
                 limit = min(seconds, SECONDS_AFTER_TIMEOUT) if hung else seconds

@@ -67,8 +67,8 @@ BY_HOUR: dict[int, Bounds] = {
     4: replace(DEFAULT, wall_seconds=600, cpu_seconds=600),
     5: replace(
         DEFAULT,
-        wall_seconds=900,
-        cpu_seconds=1800,
+        wall_seconds=1800,
+        cpu_seconds=3600,
         memory_bytes=3 * GIB,
         total_memory_bytes=4 * GIB,
         file_bytes=512 * MIB,

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from time import monotonic
 
 from deepdive.answers import Answer
@@ -21,6 +22,7 @@ from deepdive.course import Course, Exercise
 from deepdive.judge import judge
 from deepdive.mutants.generate import Mutant, mutants_of, unchanged
 from deepdive.proof import checks_of
+from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import WRONG, State
 
 # Of memory a worker may write to. Judging hour 1, with torch, Transformers and MiniLM loaded, takes 0.5 GB.
@@ -77,13 +79,14 @@ def judge_mutant(course: Course, mutant: Mutant, seed: int = 0) -> MutantResult:
 
     try:
         function = mutant.function(course)
-        for check, seconds in checks_of(course, exercise):
-            verdict = judge(course, exercise, check, Answer(exercise, function, seconds), seed=seed)
-            if verdict.state is State.KIT_ERROR:
-                return result(Fate.KIT_ERROR, verdict.check, verdict.got)
-            if verdict.state in WRONG:
-                fate = Fate.TIMED_OUT if verdict.state is State.TIMEOUT else Fate.KILLED
-                return result(fate, verdict.check, verdict.got)
+        with scratch() as folder, temporary_files_in(folder):
+            for check, seconds in checks_of(course, exercise):
+                verdict = judge(course, exercise, check, Answer(exercise, function, seconds), seed=seed)
+                if verdict.state is State.KIT_ERROR:
+                    return result(Fate.KIT_ERROR, verdict.check, verdict.got)
+                if verdict.state in WRONG:
+                    fate = Fate.TIMED_OUT if verdict.state is State.TIMEOUT else Fate.KILLED
+                    return result(fate, verdict.check, verdict.got)
     except Exception as error:
         return result(Fate.KIT_ERROR, told=f"{type(error).__name__}: {error}")
     return result(Fate.SURVIVED)
@@ -117,43 +120,45 @@ def run_mutants(
     mutants = [mutant for exercise in chosen for mutant in mutants_of(course, exercise)]
     waiting = deque(controls + mutants)
     results: dict[Mutant, MutantResult] = {}
-    busy: list[_Worker] = []
-    try:
-        while waiting or busy:
-            while waiting and len(busy) < workers:
-                busy.append(_Worker(course, seed, patience))
-                busy[-1].take(waiting.popleft())
-            wait([worker.connection for worker in busy], timeout=0.5)
-            for worker in list(busy):
-                result = worker.result()
-                if result is None:
-                    continue
-                if result.mutant in controls and result.fate is not Fate.SURVIVED:
-                    raise ControlError(
-                        f"{result.mutant}: {result.fate} by {result.check or 'nobody knows what'}: {result.told}"
-                    )
-                results[result.mutant] = result
-                if waiting and worker.alive:
-                    worker.take(waiting.popleft())
-                else:
-                    worker.end()
-                    busy.remove(worker)
-    finally:
-        for worker in busy:
-            worker.end()
+    with scratch() as folder:
+        environment = _environment(folder)
+        busy: list[_Worker] = []
+        try:
+            while waiting or busy:
+                while waiting and len(busy) < workers:
+                    busy.append(_Worker(course, seed, patience, environment))
+                    busy[-1].take(waiting.popleft())
+                wait([worker.connection for worker in busy], timeout=0.5)
+                for worker in list(busy):
+                    result = worker.result()
+                    if result is None:
+                        continue
+                    if result.mutant in controls and result.fate is not Fate.SURVIVED:
+                        raise ControlError(
+                            f"{result.mutant}: {result.fate} by {result.check or 'nobody knows what'}: {result.told}"
+                        )
+                    results[result.mutant] = result
+                    if waiting and worker.alive:
+                        worker.take(waiting.popleft())
+                    else:
+                        worker.end()
+                        busy.remove(worker)
+        finally:
+            for worker in busy:
+                worker.end()
     return [results[mutant] for mutant in mutants]
 
 
 class _Worker:
     """A process that judges one mutant after the other, and the mutant it has at hand."""
 
-    def __init__(self, course: Course, seed: int, patience: float) -> None:
+    def __init__(self, course: Course, seed: int, patience: float, environment: dict[str, str]) -> None:
         spawn = multiprocessing.get_context("spawn")  # a fork of a process that has used torch may hang
         self.connection, theirs = spawn.Pipe()
         self.alive = True
         self._patience = patience
         self._process = spawn.Process(target=_serve, args=(theirs, course, seed))
-        with _workers_environment():
+        with _set(environment):
             self._process.start()
         theirs.close()
 
@@ -198,12 +203,17 @@ def _limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-@contextmanager
-def _workers_environment() -> Iterator[None]:
-    """What is started in the block computes with one thread, and finds no right answers in memory that was freed."""
+def _environment(folder: Path) -> dict[str, str]:
+    """For a worker: one thread, no right answers in memory that was freed, and where its files go."""
     settings = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     # A mutant that leaves half of an np.empty unfilled passes when the values of an earlier answer are still there.
     settings["MALLOC_PERTURB_"] = "165"  # glibc then overwrites what is freed; other systems pay no heed
+    return settings | {"TMPDIR": str(folder)}  # of those that are killed, too, nothing stays
+
+
+@contextmanager
+def _set(settings: dict[str, str]) -> Iterator[None]:
+    """Have these environment variables in the block."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:

@@ -80,7 +80,7 @@ def in_process(course: Course, hour: Hour) -> list[Verdict]:
 
 
 def in_jail(course: Course, hour: Hour, jail: Jail) -> list[Verdict]:
-    return grade(course, submission(hour), jail, seed=0, hours={hour.number})
+    return grade(course, submission(hour), jail, seed=0, hours={hour.number}, long=False)
 
 
 def solution(course: Course, exercise: Exercise) -> Known:

@@ -454,8 +454,8 @@ def test_merges_every_occurrence_from_the_left(answer):
 @exercise("apply_bpe")
 def test_goes_by_symbols_not_by_spelling(answer):
     ranks = ranked(["a b", "ab c", "c d", "b c"])
-    inputs = [["ab", "c"], ["a", "bc", "d"], ("xa", "b", "c"), ["a", "b", "cd"], ["b", "c", "d"]]
-    for_each(answer, inputs, [["abc"], ["a", "bc", "d"], ["xa", "bc"], ["ab", "cd"], ["b", "cd"]], ranks)
+    inputs = [["ab", "c"], ["a", "bc", "d"], ("xa", "b", "c"), ["a", "b", "cd"], ["b", "c", "d"], ("x", "y")]
+    for_each(answer, inputs, [["abc"], ["a", "bc", "d"], ["xa", "bc"], ["ab", "cd"], ["b", "cd"], ["x", "y"]], ranks)
 
 
 @exercise("apply_bpe")

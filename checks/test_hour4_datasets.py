@@ -314,6 +314,16 @@ def test_keeps_the_shares_of_labels(answer, given, rng):
 
 
 @exercise("split")
+def test_takes_three_classes(answer, given, rng):
+    columns = {"text": _reviews(rng, 90)["text"], "label": [row % 3 for row in range(90)]}
+    dataset = given(handed.dataset_of, columns, ["neg", "mixed", "pos"])
+    splits = given(handed.splits_of, answer(dataset, {"train": 0.5, "test": 0.5}, 1))
+    for name in ("train", "test"):
+        counts = sorted(Counter(splits[name]["label"]).items())
+        expect(counts, f"labels in {name} and their number").equals([(0, 15), (1, 15), (2, 15)])
+
+
+@exercise("split")
 def test_comes_in_random_order(answer, given, rng):
     # The rows come sorted by label, as IMDb's do. Of 160 shuffled rows the first 80 have 40 positive ones, with a
     # standard deviation of 3.2 (hypergeometric): 20 to 60 is six of them to either side. Unshuffled there are 0.
@@ -343,7 +353,8 @@ def test_gives_others_for_another_seed(answer, given, rng):
 @exercise("split")
 def test_refuses_shares_that_do_not_sum_to_1(answer, given, rng):
     dataset = given(handed.dataset_of, _reviews(rng, 100), CLASSES)
-    for sizes in ({"train": 0.8, "test": 0.4}, {"train": 0.7, "test": 0.2}, {"train": 1.25, "test": -0.25}):
+    wrong = ([0.8, 0.4], [0.7, 0.2], [1.25, -0.25], [1.0, 0.0])
+    for sizes in (dict(zip(("train", "test"), shares, strict=True)) for shares in wrong):
         with expect.raises(ValueError, naming=tuple(sizes.values())):
             answer(dataset, sizes, 0)
     # In floating point, these sum to 0.9999999999999999.
@@ -681,8 +692,9 @@ def test_refuses_what_cannot_be_streamed(answer, given):
     with expect.raises(FileNotFoundError, naming="nowhere.csv"):
         answer(missing, 3)
     there = given(handed.csv_file, "there.csv", ["text", "label"], [["Fine.", 1]])
-    with expect.raises(ValueError, naming=-2):
-        answer(there, -2)
+    for n in (-1, -2):
+        with expect.raises(ValueError, naming=n):
+            answer(there, n)
 
 
 # ── find_problems ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from deepdive import diagnose
+from deepdive import diagnose, proof
 from deepdive.course import Course, Exercise, load_course
 from deepdive.grading.intake import MAX_BYTES, Submission, take
 from deepdive.grading.jailed import JailedFile
@@ -35,7 +35,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No learner waits here, and on a busy machine the second that diagnosis may take is not enough."""
+    """No learner waits here, and on a busy machine what answers and diagnosis may take is not enough."""
+    monkeypatch.setattr(proof, "DEFAULT_SECONDS", 30.0)
     monkeypatch.setattr(diagnose, "MAX_SECONDS", 4.0)
     monkeypatch.setattr(diagnose, "MOST_SECONDS", 60.0)
 
@@ -189,7 +190,7 @@ def test_known_answers_get_the_same_verdicts_jailed_and_not(
     for known in (*right[:most], *wrong[:most]):
         expected = try_answer(COURSE, known).verdicts
         submission = Submission("known", {hour.file_name: as_submission(known)})
-        graded = grade(alone(exercise), submission, jail, seed=0)
+        graded = grade(alone(exercise), submission, jail, seed=0, long=False)
         pairs = [(a, b) for a, b in zip(expected, graded, strict=True) if not undecided(a, b)]
         assert not [(told(a), a.mistake, told(b), b.mistake) for a, b in pairs if not same(a, b)], known.name
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deepdive import diagnose
+from deepdive import diagnose, proof
 from deepdive.answer_files import AnswerFiles, StillToDo
 from deepdive.build import build
 from deepdive.course import Exercise, load_course
@@ -36,7 +36,8 @@ SEEDS = [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytes
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No learner waits here, and on a busy machine the second that diagnosis may take is not enough."""
+    """No learner waits here, and on a busy machine what answers and diagnosis may take is not enough."""
+    monkeypatch.setattr(proof, "DEFAULT_SECONDS", 30.0)
     monkeypatch.setattr(diagnose, "MAX_SECONDS", 4.0)
     monkeypatch.setattr(diagnose, "MOST_SECONDS", 60.0)
 

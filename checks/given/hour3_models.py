@@ -33,6 +33,8 @@ from transformers import (
     GPT2Model,
     PreTrainedModel,
     PreTrainedTokenizerBase,
+    Trainer,
+    TrainingArguments,
 )
 
 LIMIT = 64  # tokens that a tiny model takes, special ones included
@@ -285,11 +287,13 @@ def watch_training(
         `result`: the losses and the accuracy that `train` returned, not its timings. `passes`: in order,
         `[training mode?, how many rows]`; passes in one mode, one after the other, are taken together. `batch`: the
         rows of the largest batch in training mode. `loss`: the mean loss of these. `moved`: the most that any
-        parameter changed.
+        parameter changed. `settings`: of the last Trainer that trained, the learning rate, when it saves checkpoints
+        and whether its folder is `output_dir`.
     """
     passes: list[dict[str, Any]] = []
+    used: list[TrainingArguments] = []
     before = parameters_of(model)
-    with _watched(model, passes):
+    with _watched(model, passes), _watched_trainers(used):
         result = train(model, rows, evaluation, output_dir)
     together: list[list[Any]] = []
     for one in passes:
@@ -305,6 +309,13 @@ def watch_training(
         "batch": max((len(one["ids"]) for one in learning), default=0),
         "loss": sum(one["loss"] for one in learning) / max(1, len(learning)),
         "moved": max(changes),
+        "settings": {
+            "learning_rate": float(used[-1].learning_rate),
+            "save_strategy": str(used[-1].save_strategy.value),
+            "in output_dir": os.path.realpath(str(used[-1].output_dir)) == os.path.realpath(output_dir),
+        }
+        if used
+        else {},
     }
 
 
@@ -314,6 +325,23 @@ def logits_of(model: PreTrainedModel, rows: Any) -> torch.Tensor:
     inputs = {name: torch.tensor(rows[name][:]) for name in ("input_ids", "attention_mask")}
     with torch.no_grad():
         return model(**inputs).logits
+
+
+@contextmanager
+def _watched_trainers(used: list[TrainingArguments]) -> Iterator[None]:
+    """Note the settings of every Trainer that trains."""
+    original = Trainer.train
+
+    @functools.wraps(original)
+    def noted(self: Trainer, *args: Any, **kwargs: Any) -> Any:
+        used.append(self.args)
+        return original(self, *args, **kwargs)
+
+    Trainer.train = noted
+    try:
+        yield
+    finally:
+        Trainer.train = original
 
 
 @contextmanager

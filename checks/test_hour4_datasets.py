@@ -26,6 +26,9 @@ REVIEW_TYPES = {"text": "string", "label": CLASSES}
 # What csv makes difficult: commas, quotes, line ends, letters beyond ASCII.
 ODD_TEXTS = ["Great, really.", 'She said "no".', "Two\nlines", "Un café à 3 €, 日本 😀", "  spaces  ", "1984"]
 
+# What pandas takes for missing values.
+NOTHINGS = ["NA", "null", "Nothing.", "None", "", "nan", "n/a"]
+
 
 # ── load_reviews ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -55,6 +58,14 @@ def test_understands_the_names_of_labels(answer, given):
     splits = answer({"test": only_good})
     good = {"text": ["Fine.", "Fun."], "label": [1, 1]}
     expect(given(handed.splits_of, splits), "splits of a csv of good reviews").equals({"test": good})
+
+
+@exercise("load_reviews")
+def test_keeps_texts_that_say_nothing(answer, given):
+    rows = [[text, index % 2] for index, text in enumerate(NOTHINGS)]
+    splits = answer({"train": given(handed.csv_file, "nothings.csv", ["text", "label"], rows)})
+    columns = {"text": NOTHINGS, "label": [label for _, label in rows]}
+    expect(given(handed.splits_of, splits), "splits").equals({"train": columns})
 
 
 @exercise("load_reviews")
@@ -90,6 +101,10 @@ def test_refuses_files_that_hold_no_reviews(answer, given):
     for name, text, encoding in (
         ("no_label.csv", "text,stars\nFine.,5\n", "utf-8"),
         ("no_text.csv", "review,label\nFine.,1\n", "utf-8"),
+        ("texts_alone_no_label.csv", "text\nFine.\n", "utf-8"),
+        ("labels_alone_no_text.csv", "label\n1\n", "utf-8"),
+        ("label_missing.csv", "text,label\nFine.,1\nSo so.,\n", "utf-8"),
+        ("label_minus_1.csv", "text,label\nFine.,1\nSo so.,-1\n", "utf-8"),
         ("label_2.csv", "text,label\nFine.,1\nSo so.,2\n", "utf-8"),
         ("label_so_so.csv", "text,label\nFine.,pos\nSo so.,mixed\n", "utf-8"),
         ("open_quote.csv", 'text,label\nFine.,1\n"Never closed,0\nMore,1\n', "utf-8"),
@@ -421,6 +436,16 @@ def test_pads_only_when_told(answer, given):
 
 
 @exercise("tokenize")
+def test_refuses_a_dataset_without_a_row(answer, given):
+    nothing = given(handed.dataset_of, {"text": [], "label": []}, CLASSES)
+    with expect.raises(ValueError):
+        answer(nothing, given(handed.small_tokenizer, VOCABULARY), 8)
+    one = given(handed.dataset_of, {"text": ["bad"], "label": [0]}, CLASSES)
+    result = answer(one, given(handed.small_tokenizer, VOCABULARY), 8)
+    expect(given(handed.columns_of, result)["input_ids"], "ids of one row").equals([[2, 8, 3]])
+
+
+@exercise("tokenize")
 def test_refuses_a_length_without_room(answer, given):
     dataset = given(handed.dataset_of, {"text": ["a good film", "bad"], "label": [1, 0]}, CLASSES)
     tokenizer = given(handed.small_tokenizer, VOCABULARY)
@@ -646,6 +671,13 @@ def test_gives_the_first_rows(answer, given):
         expect(answer(path, n), f"first {n} rows").equals(expected[:n])
     columns = {"text": ODD_TEXTS, "label": ["neg", "pos"] * 3}
     expect(answer(given(handed.parquet_file, "reviews.parquet", columns), 5), "rows of parquet").equals(expected[:5])
+
+
+@exercise("stream_reviews")
+def test_streams_texts_that_say_nothing(answer, given):
+    rows = [[text, index % 2] for index, text in enumerate(NOTHINGS)]
+    path = given(handed.csv_file, "nothings.csv", ["text", "label"], rows)
+    expect(answer(path, 10), "rows").equals([{"text": text, "label": label} for text, label in rows])
 
 
 @exercise("stream_reviews")

@@ -6,7 +6,7 @@ import ast
 import inspect
 import sys
 import traceback
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from difflib import get_close_matches
 from importlib.machinery import SourceFileLoader
@@ -100,6 +100,10 @@ class AnswerFiles:
         self._modules[path] = error
 
     def answer(self, exercise: Exercise, seconds: float = DEFAULT_SECONDS) -> Answer:
+        """The learner's function for an exercise, as a check sees it; raises what `function` raises."""
+        return Answer(exercise, self.function(exercise), seconds)
+
+    def function(self, exercise: Exercise) -> Callable[..., Any]:
         """The learner's function for an exercise.
 
         Raises:
@@ -119,12 +123,12 @@ class AnswerFiles:
             self._modules[path] = module
         if isinstance(module, AnswerFileError):
             raise module
-        function = module.__dict__.get(exercise.name)
+        function: Any = module.__dict__.get(exercise.name)
         if not callable(function):
             others = {e.name for e in self._course.exercises}
             defined = [n for n, v in vars(module).items() if inspect.isfunction(v) and n not in others]
             raise no_function(exercise, self.shown(path), defined, function)
-        return Answer(exercise, function, seconds)
+        return function  # type: ignore[no-any-return]
 
 
 def no_function(exercise: Exercise, shown: str, defined: Collection[str], found: Any = None) -> WrongAnswer:

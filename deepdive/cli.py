@@ -12,7 +12,13 @@ import typer
 from deepdive.course import Course, CourseError, Exercise, find_root, load_course
 
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
+autograders = typer.Typer(help="Let Gradescope or GitHub Classroom grade what is handed in there.")
+app.add_typer(autograders, name="autograder")
 ExerciseName = Annotated[str, typer.Argument(help="The exercise's name, `softmax` for example.")]
+GradedHours = Annotated[list[int] | None, typer.Option("--hour", help="Grade only this hour (repeatable).")]
+TorchIndex = Annotated[
+    str, typer.Option(metavar="ADDRESS", help="Where pip finds torch for CPUs: pytorch.org's page says so.")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -160,6 +166,94 @@ def plan(hour: Annotated[int | None, typer.Argument(help="Which hour; all in bri
 
 
 @app.command()
+def show(
+    picture: Annotated[str, typer.Argument(help="attention, pieces, positions, lengths or failure.")],
+    about: Annotated[str, typer.Argument(help="The sentence that it is of; for `failure`, the exercise.")] = "",
+    svg: Annotated[Path | None, typer.Option(help="Write it to this file, as SVG, instead.")] = None,
+) -> None:
+    """Show a picture, drawn by your own function once it passes.
+
+    deepdive show attention "The cat sat on the mat." · deepdive show pieces "Transformers are amazing"
+    """
+    from deepdive.assets import AssetError, use_offline
+    from deepdive.pictures.gallery import CannotShow, Functions, draw
+    from deepdive.pictures.show import print_pictures, write_pictures
+
+    course = _course()
+    try:
+        use_offline()
+        pictures = draw(Functions(course), picture, about)
+        if svg is None:
+            print_pictures(pictures)
+        else:
+            for path in write_pictures(pictures, svg):
+                typer.echo(f"{path} is written")
+    except (CannotShow, AssetError) as error:
+        _stop(str(error))
+    except OSError as error:
+        _stop(f"{error.filename or svg} cannot be written: {error.strerror}")
+
+
+@app.command()
+def report(
+    out: Annotated[Path | None, typer.Option(help="The file; report.html beside exercises/ if left out.")] = None,
+) -> None:
+    """Write one page of your hours: the board, what is next, and what is wrong, in pictures."""
+    from datetime import datetime
+
+    from deepdive.assets import AssetError, use_offline
+    from deepdive.report.learner import learner_page
+
+    course = _course()
+    path = out or course.root / "report.html"
+    try:
+        use_offline()
+        path.write_text(learner_page(course, datetime.now().astimezone()), encoding="utf-8")
+    except AssetError as error:
+        _stop(str(error))
+    except OSError as error:
+        _stop(f"{path} cannot be written: {error.strerror}")
+    typer.echo(f"{path} is written: open it in a browser")
+
+
+@app.command()
+def project(
+    budget: Annotated[
+        str, typer.Option(help="quick: minutes on a laptop. full: the plan's own, best on a GPU.")
+    ] = "quick",
+    out: Annotated[Path | None, typer.Option(help="The folder; project/ beside exercises/ if left out.")] = None,
+    seed: Annotated[int, typer.Option(help="Of all that is random.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over, whatever is in the folder.")] = False,
+) -> None:
+    """Hour 5's mini-project: fine-tune DistilBERT on IMDb, with pictures and a model card.
+
+    With your own functions where they pass. Interrupt it when you like: the same command goes on.
+    """
+    from deepdive.assets import AssetError, use_offline
+    from deepdive.project import BUDGETS, CannotRun, run_project
+
+    course = _course()
+    if budget not in BUDGETS:
+        _stop(f"there is no budget {budget!r}: {' or '.join(BUDGETS)}")
+    folder = out or course.root / "project"
+    try:
+        use_offline()
+        result = run_project(course, BUDGETS[budget], folder, seed=seed, fresh=fresh)
+    except (CannotRun, AssetError) as error:
+        _stop(str(error))
+    except KeyboardInterrupt:
+        _stop("interrupted: the same command goes on from the last checkpoint")
+    except OSError as error:
+        _stop(f"{error.filename or folder} cannot be written: {error.strerror}")
+    measured = result.measured
+    typer.echo(
+        f"right on {measured['accuracy']:.1%} of reviews it has not seen; TF-IDF with logistic regression "
+        f"{measured['tfidf']:.1%}, always the same label {measured['majority']:.1%}"
+    )
+    typer.echo(f"{folder / 'README.md'} is the model's card")
+
+
+@app.command()
 def build(
     into: Annotated[Path | None, typer.Argument(help="The folder to write to; exercises/ when left out.")] = None,
     force: Annotated[
@@ -240,12 +334,15 @@ def proof(
     """Prove the checks: try every right and every wrong answer that is known, and say what became of each."""
     import warnings
 
-    from deepdive.assets import use_offline
+    from deepdive.assets import AssetError, use_offline
     from deepdive.mutants import ControlError, survey_of
     from deepdive.proof import prove, table
     from deepdive.scratch import scratch
 
-    use_offline()
+    try:
+        use_offline()
+    except AssetError as error:
+        _stop(str(error))
     course = _course()
     exercises = [e for e in course.exercises if hour in (None, e.hour)]
     if not exercises:
@@ -297,17 +394,12 @@ def grade(
     import secrets
 
     course = _course()
-    known = {each.number for each in course.hours}
-    if strange := sorted(set(hour or ()) - known):
-        _stop(f"there is no hour {strange[0]}; there are {', '.join(map(str, sorted(known)))}")
-    places = submissions or []
-    if missing := [place for place in places if not place.exists()]:
-        _stop(f"{missing[0]}: there is no such folder or file")
+    hours = _hours(course, hour)
+    places = _places(submissions or [])
     if gradebook is None and (roster or cluster or replay or workers):
         _stop("--roster, --workers, --cluster and --replay need --gradebook")
     if not places and gradebook is None:
         _stop("say what to grade: a folder, a zip, a notebook or a file")
-    hours = set(hour or known)
     try:
         if gradebook is None:
             from deepdive.grading.session import grade_all
@@ -332,6 +424,9 @@ def export(
     gradebook: Annotated[str, typer.Option(help="The gradebook's file, or database URL.")],
     out: Annotated[Path, typer.Option(help="The folder to write to.")],
     policy: Annotated[Path | None, typer.Option(help="TOML: which attempt counts, what lateness costs.")] = None,
+    roster: Annotated[
+        Path | None, typer.Option(help="CSV of the course: who handed in nothing gets a row, too, with no points.")
+    ] = None,
 ) -> None:
     """Write the marks of a gradebook as other systems read them, or as pages to read."""
     from deepdive.grading import console
@@ -340,10 +435,118 @@ def export(
     if form not in FORMATS:
         _stop(f"there is no format {form}; there are {', '.join(sorted(FORMATS))}")
     try:
-        for path in console.export(_course(), gradebook, form, out, policy):
+        for path in console.export(_course(), gradebook, form, out, policy, roster):
             typer.echo(path)
     except RuntimeError as error:
         _stop(str(error))
+
+
+@app.command()
+def similar(
+    submissions: Annotated[list[Path], typer.Argument(help="Folders, zips, notebooks or files, of whole classes.")],
+    hour: Annotated[list[int] | None, typer.Option(help="Only this hour (repeatable).")] = None,
+    roster: Annotated[Path | None, typer.Option(help="CSV with id, and any of name, email, login, section.")] = None,
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("similar.html"),
+) -> None:
+    """Say which students' answers resemble one another: a page for a person to read, never a mark."""
+    course = _course()
+    hours = _hours(course, hour)
+    places = _places(submissions)
+
+    from rich.console import Console
+
+    from deepdive.grading.classlist import Roster, class_of, read_roster
+    from deepdive.grading.similarity import compare
+    from deepdive.report.similar import similarity_page
+
+    try:
+        known = read_roster(roster) if roster else Roster()
+        handed_in = (each for place in places for each in class_of(place, course, known))
+        with Console(stderr=True).status("reading") as status:
+            found = compare(course, handed_in, hours, tell=lambda read: status.update(f"{read} files read"))
+        out.write_text(similarity_page(found), encoding="utf-8")
+    except (ValueError, OSError) as error:
+        _stop(str(error))
+    for pair in found.pairs[:10]:
+        first, second = (student.name or student.id for student in pair.students)
+        _print(f"hour {pair.hour} · {pair.share:4.0%} · {first}, {second}")
+    for each in found.left_out:
+        _print(f"not compared  {each.student.name or each.student.id}, {each.file}: {each.why}")
+    typer.echo(f"{out} shows the passages, and how to read them")
+
+
+@autograders.command("gradescope")
+def autograder_gradescope(
+    out: Annotated[Path, typer.Option(help="The zip to write.")] = Path("autograder.zip"),
+    hour: GradedHours = None,
+    torch_index: TorchIndex = "",
+    unsafe_no_jail: Annotated[
+        bool, typer.Option("--unsafe-no-jail", help="Grade without a jail: where Gradescope's container allows none.")
+    ] = False,
+) -> None:
+    """Write the zip that Gradescope's "Configure autograder" takes."""
+    from deepdive.grading.autograder import AutograderError, write_gradescope
+
+    course = _course()
+    _hours(course, hour)
+    try:
+        write_gradescope(course, out, hour or [], torch_index=torch_index, unsafe=unsafe_no_jail)
+    except (AutograderError, OSError) as error:
+        _stop(str(error))
+    typer.echo(f"{out} is written; it holds the solutions: give it to nobody but Gradescope")
+
+
+@autograders.command("classroom")
+def autograder_classroom(
+    course_repository: Annotated[
+        str, typer.Option("--course", metavar="OWNER/NAME", help="The private repository that holds this course.")
+    ],
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path(".github/workflows/classroom.yml"),
+    hour: GradedHours = None,
+    torch_index: TorchIndex = "",
+) -> None:
+    """Write the workflow that grades an assignment of GitHub Classroom."""
+    from deepdive.grading.autograder import AutograderError, workflow
+
+    course = _course()
+    _hours(course, hour)
+    try:
+        text = workflow(course, hour or [], repository=course_repository, torch_index=torch_index)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, encoding="utf-8")
+    except (AutograderError, OSError) as error:
+        _stop(str(error))
+    typer.echo(f"{out} is written; its first lines say what the organisation has to have")
+
+
+@autograders.command("run")
+def autograder_run(
+    form: Annotated[str, typer.Argument(metavar="FORMAT", help="Whose autograder this is; a wrong name lists them.")],
+    submission: Annotated[Path, typer.Argument(help="The submission's folder or file.")],
+    out: Annotated[Path, typer.Option(help="The file to write the result to.")],
+    hour: GradedHours = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of the random inputs; fresh when left out.")] = None,
+    unsafe_no_jail: Annotated[
+        bool, typer.Option("--unsafe-no-jail", help="Run the submission without a jail, with all your rights.")
+    ] = False,
+) -> None:
+    """Grade one submission, as the autograders do; nothing is written where it cannot be judged rightly."""
+    import secrets
+
+    from deepdive.grading.autograder import FORMS, of_hours
+    from deepdive.grading.autograder import run as run_one
+
+    if form not in FORMS:
+        _stop(f"there is no autograder of {form}; there are {', '.join(FORMS)}")
+    course = _course()
+    course = of_hours(course, _hours(course, hour))
+    _places([submission])
+    seed = secrets.randbits(32) if seed is None else seed
+    try:
+        mark = run_one(course, form, submission, out, seed=seed, unsafe=unsafe_no_jail)
+    except (RuntimeError, OSError) as error:
+        _stop(str(error))
+    _print(f"jail: {mark.tier} · seed {seed} · {mark.raw:g} of {mark.possible:g} points")
 
 
 @app.command()
@@ -374,6 +577,19 @@ def _exercise(course: Course, name: str) -> Exercise:
         return course.exercise(name)
     except KeyError as error:
         _stop(error.args[0])
+
+
+def _hours(course: Course, wanted: list[int] | None) -> set[int]:
+    known = {each.number for each in course.hours}
+    if strange := sorted(set(wanted or ()) - known):
+        _stop(f"there is no hour {strange[0]}; there are {', '.join(map(str, sorted(known)))}")
+    return set(wanted or known)
+
+
+def _places(wanted: list[Path]) -> list[Path]:
+    if missing := [place for place in wanted if not place.exists()]:
+        _stop(f"{missing[0]}: there is no such folder or file")
+    return wanted
 
 
 def _print(text: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -30,12 +30,16 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class Difference:
-    """The first thing found wrong, and where it is in a nested value (`['k']`, `[1]`; empty at the top)."""
+    """The first thing found wrong, and where it is in a nested value (`['k']`, `[1]`; empty at the top).
+
+    Of two arrays that differ, `arrays` holds both, the expected one first.
+    """
 
     where: str
     expected: str
     got: str
     remark: str = ""
+    arrays: tuple[Any, Any] | None = field(default=None, compare=False, repr=False)
 
 
 def find(expected: Any, got: Any, tolerance: Tolerance, where: str = "") -> Difference | None:
@@ -72,21 +76,21 @@ def _array(expected: Any, got: Any, tolerance: Tolerance, where: str) -> Differe
             return Difference(where, _full(expected), _full(got), hint)
     right, mine = as_numpy(expected), as_numpy(got)
     if right.shape != mine.shape:
-        return Difference(where, _full(expected), _full(got), _shape_remark(right, mine))
+        return Difference(where, _full(expected), _full(got), _shape_remark(right, mine), (expected, got))
     if _family(right) != _family(mine):
         wanted = _KINDS.get(right.dtype.kind, str(right.dtype))
-        return Difference(where, _full(expected), _full(got), f"the dtype should be {wanted}")
+        return Difference(where, _full(expected), _full(got), f"the dtype should be {wanted}", (expected, got))
     odd = np.isfinite(right) & ~np.isfinite(mine) if mine.dtype.kind == "f" else np.zeros(mine.shape, bool)
     if odd.any():
         what = "NaN" if np.isnan(mine[odd]).any() else "infinite"
         at = np.argwhere(odd)[0]
         remark = f"{int(odd.sum())} of {mine.size} values {what}, first at {_at(at)}"
-        return Difference(where, *_side_by_side(expected, got, at), remark)
+        return Difference(where, *_side_by_side(expected, got, at), remark, (expected, got))
     wrong = disagreement(right, mine, tolerance)
     if not wrong.any():
         return None
     worst, remark = _worst(right, mine, wrong)
-    return Difference(where, *_side_by_side(expected, got, worst), remark)
+    return Difference(where, *_side_by_side(expected, got, worst), remark, (expected, got))
 
 
 def _side_by_side(expected: Any, got: Any, at: np.ndarray) -> tuple[str, str]:

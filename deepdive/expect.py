@@ -36,6 +36,8 @@ class WrongAnswer(AssertionError):
         value: the value that was judged, to find the call that returned it.
     """
 
+    arrays: tuple[Any, Any] | None = None  # the two that differ, the expected one first, when it is arrays that do
+
     def __init__(self, expected: str, got: str, remark: str = "", likely: str = "", value: Any = None) -> None:
         super().__init__(f"expected {expected}, got {got}" + (f" ({remark})" if remark else ""))
         self.expected, self.got, self.remark, self.likely, self.value = expected, got, remark, likely, value
@@ -82,7 +84,9 @@ class expect:  # noqa: N801 - it reads as a verb where it is used
         if difference is None:
             return self
         likely = characterise(expected, self.value, tolerance) or share_right(difference.remark)
-        raise self._wrong(difference.expected, difference.got, difference.remark, likely, difference.where)
+        wrong = self._wrong(difference.expected, difference.got, difference.remark, likely, difference.where)
+        wrong.arrays = difference.arrays
+        raise wrong
 
     def has_shape(self, *shape: int) -> Self:
         """The value is an array of this shape."""

@@ -17,6 +17,7 @@ from deepdive.course import Course, Exercise
 from deepdive.diagnose import Replayed, name_mistake, right_answer
 from deepdive.expect import NotApplicable, Undecided, WrongAnswer
 from deepdive.frames import describe_error, frames_of
+from deepdive.grids import compare
 from deepdive.limits import TimeIsUp, time_limit
 from deepdive.values import kind
 from deepdive.verdict import State, Verdict
@@ -125,7 +126,8 @@ def verdict_on(
         return verdict(State.CRASHED, expected=exercise.returns, got=str(error))
     if isinstance(error, WrongAnswer):
         told = {"expected": error.expected, "got": error.got + (f"   {error.remark}" if error.remark else "")}
-        return verdict(State.FAILED, **told, **_likely(course, answer, error.likely))
+        arrays = compare(*error.arrays) if error.arrays and not (answer and answer.jailed) else None
+        return verdict(State.FAILED, **told, **_likely(course, answer, error.likely), arrays=arrays)
     if isinstance(error, AnswerLeft) or (calls and calls[-1].raised is error):
         return verdict(
             State.ERROR,

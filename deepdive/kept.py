@@ -18,6 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from deepdive.assets import describe
 from deepdive.course import Course, Exercise
@@ -87,7 +88,12 @@ class Kept:
         before = self._read()
         if new.keys() <= before.keys():
             return
-        kept = {key: verdict for key, verdict in before.items() if key not in new} | new
+        kept = {key: verdict for key, verdict in before.items() if key not in new}
+        told = {(verdict.exercise, verdict.check) for verdict in new.values()}
+        for key, verdict in kept.items():  # arrays are most of a verdict's bytes: only a check's last word keeps them
+            if verdict.arrays is not None and (verdict.exercise, verdict.check) in told:
+                kept[key] = replace(verdict, arrays=None)
+        kept |= new
         with suppress(OSError):  # a folder that cannot be written to costs time, nothing else
             self._path.parent.mkdir(exist_ok=True)
             written = self._path.with_suffix(f".{os.getpid()}")

@@ -29,6 +29,7 @@ from deepdive.course import Check, Course, CourseError, Exercise, is_course, loa
 from deepdive.expect import NotApplicable, Undecided
 from deepdive.judge import rng_for, verdict_on
 from deepdive.kept import Kept, Keys, settings_of
+from deepdive.outline import outline_of
 from deepdive.report.block import block, file_block
 from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import HELD_AGAINST_NOBODY, State, Verdict, in_course_order, record_of, write_record
@@ -187,6 +188,30 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.extra_keyword_matches.add(attempt.exercise.name)
         item.add_marker(f"hour{attempt.exercise.hour}")
         item.add_marker("stretch" if attempt.exercise.stretch else "core")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
+    """Import no file of checks of which none will run: those of hours still to do, known already, or not asked for."""
+    config = parent.config
+    session = config.stash.get(_SESSION, None)
+    if session is None or module_path.parent != session.course.root / "checks":
+        return None
+    hour = next((h for h in session.course.hours if module_path.name == f"test_{h.file_name}"), None)
+    wanted = selection.wanted(config, session.course)
+    if hour is None or any(wanted(each) and _may_run(session, each, config) for each in hour.exercises):
+        return None
+    return outline_of(module_path, parent, exercise)
+
+
+def _may_run(session: Session, about: Exercise, config: pytest.Config) -> bool:
+    """Whether a check of this exercise may have to run."""
+    if session.files.is_stub(about):
+        return False
+    if session.kept is None:
+        return True
+    path = session.files.path(about)
+    return any(_known(session, session.kept.keys(about, check.name, path), config) is None for check in about.checks)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,7 +1,8 @@
 """A folder for what checks and answers write while they run, gone when the run ends.
 
 Datasets keeps what it read and mapped below the home folder, where a later run would find it: a run has a cache of
-its own, so that it depends on no earlier one and leaves nothing behind.
+its own, so that it depends on no earlier one and leaves nothing behind. That goes for the Hub's reviews as well: what
+is downloaded stays in the Hub's cache (`deepdive.assets.hub`), what a run makes of it does not.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import msgspec
 
 from deepdive import __version__
 from deepdive.course import Course, Exercise
+from deepdive.grids import Comparison
 
 SCHEMA_VERSION = 1
 
@@ -73,6 +74,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         output: what the answer printed, capped.
         file: the file that could not be loaded, when that is why; `got` then says what is wrong with it.
         seconds: wall-clock time of the check.
+        arrays: the two arrays that differ, small enough to draw; never in a graded run, whose inputs are nobody's to
+            see.
     """
 
     hour: int
@@ -88,6 +91,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     output: str = ""
     file: str = ""
     seconds: float = 0.0
+    arrays: Comparison | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,6 +30,8 @@ for you, so that you know what it did.
 - Letters: N texts, B sequences in a batch, T tokens in a sequence, D features of a token, C labels.
 - `checkpoint` is what `from_pretrained` takes: a folder, or a name on the Hub.
 - `model` and `tokenizer` are loaded already, the model in evaluation mode unless it is about to be trained.
+- Texts are strings of whole characters. What is none, or holds half a surrogate pair, a tokenizer refuses by a
+  TypeError or a ValueError of its own, which passes through.
 - Texts longer than the model can take are cut: to `tokenizer.model_max_length` tokens, special ones included, which
   is what `truncation=True` does. A tokenizer does not do it unless it is told to.
 - Input that a docstring lists under *Raises* is refused with a message that shows the offending value.
@@ -64,7 +66,8 @@ def load_encoder(checkpoint: str) -> tuple[PreTrainedModel, PreTrainedTokenizerB
         so that dropout is off.
 
     Raises:
-        OSError: there is no such checkpoint. It is the library's own error, passed on untouched.
+        OSError: there is no such checkpoint. ValueError: nor could there be one, because this is neither a folder nor
+            like a name on the Hub. Both are the library's own errors, passed on untouched.
 
     Source:
         https://huggingface.co/docs/transformers/model_doc/auto

@@ -60,7 +60,7 @@ def load_reviews(data_files: dict[str, str]) -> DatasetDict:
     Args:
         data_files: by the name of the split, the path of its file: all of them end in `.csv`, UTF-8 with a header,
             or all in `.parquet`. Each has the columns `text` and `label`; labels are ids, 0 and 1, or names, `neg`
-            and `pos`.
+            and `pos`. A text may be anything: nothing, `NA` and `null` are texts, too.
 
     Returns:
         The splits under their names, rows in the order of the file: `text` a string, `label` a
@@ -189,8 +189,8 @@ def tokenize(
         The same rows with the columns `input_ids`, `attention_mask` and `label`, and no others.
 
     Raises:
-        ValueError: a `max_length` below 1, or below the number of special tokens that the tokenizer adds to a text
-            (the message shows it).
+        ValueError: no rows; a `max_length` below 1, or below the number of special tokens that the tokenizer adds to
+            a text (the message shows it).
 
     Source:
         https://huggingface.co/docs/datasets/nlp_process#map

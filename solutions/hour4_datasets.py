@@ -60,7 +60,7 @@ def load_reviews(data_files: dict[str, str]) -> DatasetDict:
     Args:
         data_files: by the name of the split, the path of its file: all of them end in `.csv`, UTF-8 with a header,
             or all in `.parquet`. Each has the columns `text` and `label`; labels are ids, 0 and 1, or names, `neg`
-            and `pos`.
+            and `pos`. A text may be anything: nothing, `NA` and `null` are texts, too.
 
     Returns:
         The splits under their names, rows in the order of the file: `text` a string, `label` a
@@ -85,10 +85,19 @@ def load_reviews(data_files: dict[str, str]) -> DatasetDict:
 
     # Without features, a csv's labels come as the integers or strings that stand in it, without their meaning.
     features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
+    kind = endings.pop().removeprefix(".")
+    # A csv is read by pandas, which takes texts such as "NA" and "null" for missing values unless it is told not to.
+    options = {"keep_default_na": False} if kind == "csv" else {}
     try:
-        return load_dataset(endings.pop().removeprefix("."), data_files=data_files, features=features)
+        splits = load_dataset(kind, data_files=data_files, features=features, **options)
     except DatasetGenerationError as error:  # its own message does not say what was wrong; its cause does
         raise ValueError(f"cannot read {data_files}: {error.__cause__}") from error
+
+    for name, reviews in splits.items():
+        # A column that the file does not have is filled with None, and -1 is how the library writes "no label".
+        if None in reviews["text"][:] or not {0, 1}.issuperset(reviews["label"][:]):
+            raise ValueError(f"{data_files[name]} has rows without a text or without a label")
+    return splits
     ### END SOLUTION
 
 
@@ -245,14 +254,16 @@ def tokenize(
         The same rows with the columns `input_ids`, `attention_mask` and `label`, and no others.
 
     Raises:
-        ValueError: a `max_length` below 1, or below the number of special tokens that the tokenizer adds to a text
-            (the message shows it).
+        ValueError: no rows; a `max_length` below 1, or below the number of special tokens that the tokenizer adds to
+            a text (the message shows it).
 
     Source:
         https://huggingface.co/docs/datasets/nlp_process#map
         https://huggingface.co/docs/transformers/pad_truncation
     """
     ### BEGIN SOLUTION
+    if len(dataset) == 0:
+        raise ValueError("no rows: there is nothing to tokenize")
     # Asked for fewer tokens than that, the tokenizer would not truncate at all, and not say so.
     if max_length < max(1, tokenizer.num_special_tokens_to_add()):
         raise ValueError(f"max_length = {max_length} leaves no room for the special tokens")
@@ -399,7 +410,8 @@ def stream_reviews(data_files: str | dict[str, str], n: int) -> list[dict[str, s
             raise FileNotFoundError(f"there is no file {path}")
     features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
     kind = os.path.splitext(paths[0])[1].removeprefix(".")
-    stream = load_dataset(kind, data_files=paths, features=features, split="train", streaming=True)
+    options = {"keep_default_na": False} if kind == "csv" else {}  # as in load_reviews
+    stream = load_dataset(kind, data_files=paths, features=features, split="train", streaming=True, **options)
     return list(itertools.islice(stream, n))
     ### END SOLUTION
 

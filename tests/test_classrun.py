@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from deepdive.course import Course, load_course
-from deepdive.grading.classlist import HandedIn
-from deepdive.grading.classrun import Progress, Summary, judge_all, marks
+from deepdive.grading.classlist import HandedIn, Roster
+from deepdive.grading.classrun import Progress, Summary, judge_all, marks, nothing_to_judge, to_do
 from deepdive.grading.gradebook import Gradebook, open_gradebook
 from deepdive.grading.intake import Submission
 from deepdive.grading.jobs import Job, Keys, digest
@@ -64,7 +64,8 @@ def hand_in(book: Gradebook, **sources: str) -> None:
 
 
 def judged_by(executor: Pretending, book: Gradebook, course: Course, seed: int = SEED) -> Summary:
-    return judge_all(book, course, executor, Keys(course, seed), {1})
+    keys = Keys(course, seed)
+    return judge_all(book, executor, keys, to_do(book, course, keys, {1}))
 
 
 def edited(course: Course, path: str, before: str, after: str) -> Course:
@@ -178,8 +179,8 @@ def test_a_job_that_nobody_could_judge_is_tried_by_the_next_run(book: Gradebook,
 def test_a_job_with_several_kit_errors_failed_once(book: Gradebook, small_course: Course) -> None:
     hand_in(book, anna="x = 1", bob="x = 2")
     told: list[Progress] = []
-    executor = Pretending(State.KIT_ERROR)
-    judge_all(book, small_course, executor, Keys(small_course, SEED), {1}, tell=told.append)
+    keys = Keys(small_course, SEED)
+    judge_all(book, Pretending(State.KIT_ERROR), keys, to_do(book, small_course, keys, {1}), tell=told.append)
     assert [(each.done, each.total, each.failed) for each in told] == [(1, 2, 1), (2, 2, 2)]
 
 
@@ -217,6 +218,69 @@ def test_who_handed_in_nothing_that_was_taken_has_no_points_and_the_reason(
     assert (mark.raw, mark.possible, mark.refused) == (0, 4, ("a.zip: encrypted",))
 
 
+def test_who_is_on_the_roster_and_handed_in_nothing_has_a_mark_without_points(
+    book: Gradebook, small_course: Course
+) -> None:
+    hand_in(book, bob="x = 1", carl="x = 2")
+    judged_by(Pretending(), book, small_course)
+    roster = Roster((Student("anna", "Anna"), Student("bob", "Bob"), Student("dora")))
+    found = marks(book, small_course, Keys(small_course, SEED), Policy(penalty_per_day=0.5), roster=roster)
+    assert [(mark.student.id, mark.handed_in, mark.final, mark.possible) for mark in found] == [
+        ("anna", False, 0, 4),
+        ("bob", True, 4, 4),
+        ("carl", True, 4, 4),
+        ("dora", False, 0, 4),
+    ]
+    anna = found[0]
+    assert (anna.student.name, anna.submission, anna.attempt, anna.attempts) == ("Anna", "not handed in", 0, 0)
+    assert {outcome.state for outcome in anna.record.outcomes} == {State.NOT_RUN}
+
+
+def test_an_export_with_a_roster_has_a_row_for_everybody_on_it(small_course: Course, tmp_path: Path) -> None:
+    from deepdive.grading import console
+
+    where, roster = str(tmp_path / "class.db"), tmp_path / "roster.csv"
+    roster.write_text("id,name\nanna,Anna\nbob,Bob\n", encoding="utf-8")
+    with open_gradebook(where) as book:
+        hand_in(book, bob="x = 1")
+        judged_by(Pretending(), book, small_course)
+    console.export(small_course, where, "csv", tmp_path / "out", None, roster)
+    rows = (tmp_path / "out" / "marks.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert [row.split(",")[:2] for row in rows] == [["anna", "Anna"], ["bob", ""]]
+
+
+# --- nothing to do ---
+
+
+def test_a_run_that_has_nothing_to_do_starts_no_process(
+    small_course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from deepdive.grading import console
+
+    where = str(tmp_path / "class.db")
+    with open_gradebook(where) as book:
+        hand_in(book, anna="x = 1")
+        judged_by(Pretending(), book, small_course)
+    started: list[object] = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *arguments, **options: started.append(arguments))
+    summary = console.grade_class(small_course, [], where, None, console.Options({1}))
+    assert (summary.submissions, summary.jobs, summary.problems.total(), started) == (1, 0, 0, [])
+    assert "seed 7 · 0 new submissions · everything has been judged" in capsys.readouterr().out
+
+
+def test_another_seed_by_which_everything_has_been_judged_is_the_one_that_marks_go_by(
+    book: Gradebook, small_course: Course
+) -> None:
+    hand_in(book, anna="x = 1")
+    for seed in (SEED, SEED + 1):
+        judged_by(Pretending(), book, small_course, seed)
+    runs = len(book.tiers())
+    nothing_to_judge(book, Keys(small_course, SEED + 1))
+    assert (book.last_seed(), len(book.tiers())) == (SEED + 1, runs)
+    nothing_to_judge(book, Keys(small_course, SEED))
+    assert (book.last_seed(), len(book.tiers())) == (SEED, runs + 1)
+
+
 # --- cut off ---
 
 COORDINATOR = """
@@ -224,7 +288,7 @@ import sys, time
 from pathlib import Path
 from deepdive.course import load_course
 from deepdive.grading.classlist import Roster
-from deepdive.grading.classrun import judge_all, take_in
+from deepdive.grading.classrun import judge_all, take_in, to_do
 from deepdive.grading.gradebook import open_gradebook
 from deepdive.grading.jobs import Keys
 from tests.test_classrun import Pretending
@@ -241,7 +305,8 @@ course = load_course(Path(sys.argv[1]))
 with open_gradebook(sys.argv[2]) as book:
     print("ready", flush=True)
     take_in(book, course, [Path(sys.argv[4])], Roster())
-    judge_all(book, course, Slow(), Keys(course, 7), {1})
+    keys = Keys(course, 7)
+    judge_all(book, Slow(), keys, to_do(book, course, keys, {1}))
 """
 
 

@@ -1,6 +1,7 @@
 """Whoever judges the jobs, a process that is lost costs only time, and no failure makes a run wait for ever."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -8,14 +9,15 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from deepdive.course import Course
+from deepdive.course import Course, load_course
 from deepdive.grading import executors
-from deepdive.grading.classrun import jobs_of, judge_all
+from deepdive.grading.classrun import jobs_of, judge_all, to_do
 from deepdive.grading.executors import Cluster, ExecutorError, Local, workers_that_fit
 from deepdive.grading.gradebook import open_gradebook
-from deepdive.grading.jobs import Job, Keys
+from deepdive.grading.jobs import CheckKey, Job, Keys, digest
 from deepdive.grading.work import Done, Setup
 from deepdive.jail.bounds import GIB
 from deepdive.jail.zygote import choose_tier
@@ -142,7 +144,7 @@ class Killing:
 def judged_whole(course: Course, where: Path, executor: Killing, count: int) -> None:
     keys = Keys(course, SEED)
     with open_gradebook(where) as book:
-        summary = judge_all(book, course, executor, keys, {1})
+        summary = judge_all(book, executor, keys, to_do(book, course, keys, {1}))
         assert summary.problems.total() == 0
         assert sorted(executor.seen) == sorted({entry.files["hour1_small.py"] for entry in book.entries()})
         assert len(executor.seen) == count
@@ -160,6 +162,87 @@ def test_a_working_process_killed_in_the_middle_costs_nothing(small_course: Cour
         judged_whole(small_course, tmp_path / "class.db", Killing(local, local._idle[0].pid), 8)
     finally:
         local.close()
+
+
+HANGING = """
+@exercise("double")
+def test_waits_for_ever(answer):
+    wrong = answer(np.array([1])) == 1
+    while wrong:
+        pass
+"""
+
+
+HUNG = r"no answer within 20 s, in test_waits_for_ever \(test_hour1_small.py, line \d+\)"
+
+
+@pytest.fixture
+def hanging(small_course: Course, monkeypatch: pytest.MonkeyPatch) -> Course:
+    """The small course with a check that never ends when `double` is wrong."""
+    checks = small_course.root / "checks" / "test_hour1_small.py"
+    checks.write_text(checks.read_text(encoding="utf-8") + HANGING, encoding="utf-8")
+    monkeypatch.setattr(executors, "patience_with", lambda job: 20.0)
+    return load_course(small_course.root)
+
+
+def right_and_wrong(course: Course) -> tuple[str, str]:
+    right = (course.root / "solutions" / "hour1_small.py").read_text(encoding="utf-8")
+    return right, right.replace("return 2 * x", "return x")
+
+
+@needs_jail
+@pytest.mark.slow
+def test_a_check_that_never_ends_costs_its_own_job_and_a_new_process_does_the_others(
+    hanging: Course, tmp_path: Path
+) -> None:
+    course, (right, wrong) = hanging, right_and_wrong(hanging)
+    local = Local(Setup(str(course.root), (1,)), 1)
+    first = local._idle[0].pid
+    with open_gradebook(tmp_path / "class.db") as book:
+        hand_in(book, anna=right, bob=wrong, carl=right + "# mine")
+        keys = Keys(course, SEED)
+        summary = judge_all(book, local, keys, to_do(book, course, keys, {1}))
+        (problem,) = summary.problems
+        assert summary.problems.total() == 1
+        assert re.fullmatch(HUNG, problem)
+        judged = {student: book.entries(student)[0].files["hour1_small.py"] for student in ("anna", "bob", "carl")}
+        left = {source for _, source in to_do(book, course, keys, {1})}
+        assert left == {judged["bob"]}
+        assert set(book.states().values()) == {"passed"}
+    assert not os.path.exists(f"/proc/{first}")
+
+
+@needs_jail
+@pytest.mark.slow
+def test_a_check_that_never_ends_on_a_worker_of_a_cluster_is_told_and_not_tried_again(hanging: Course) -> None:
+    setup = msgspec.json.encode(Setup(str(hanging.root), (1,)))
+    right, wrong = (text.encode() for text in right_and_wrong(hanging))
+
+    def judged(content: bytes) -> Done:
+        checks = tuple(Keys(hanging, SEED).of(1, digest(content)))
+        job = msgspec.json.encode(Job(1, digest(content), content, checks, SEED))
+        return msgspec.json.decode(executors._judge(setup, job), type=Done)
+
+    assert re.fullmatch(HUNG, judged(wrong).problem)
+    assert {verdict.state for _, verdict in judged(right).verdicts} == {"passed"}
+    executors._of_thread.worker.close()
+    executors._of_thread.setup = None
+
+
+def test_a_process_that_does_not_even_begin_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "_READY_SECONDS", 0.05)
+    with pytest.raises(ExecutorError, match=r"a working process could not start: no answer within 0 s"):
+        Local(Setup(str(ROOT), (1,)), 1)
+
+
+@pytest.mark.parametrize("hour", range(1, 7))
+def test_patience_is_longer_than_the_limits_of_a_job_and_its_checks(hour: int) -> None:
+    course = load_course(ROOT)
+    checks = [check for exercise in course.hour(hour).exercises for check in exercise.checks]
+    whole = Job(hour, "", b"", tuple(CheckKey("", check.name, "") for check in checks), SEED)
+    longest = max(float(check.seconds or 0) for check in checks)
+    assert executors.patience_with(whole) > executors.bounds_of(hour).wall_seconds + longest
+    assert executors.patience_with(whole) < 3 * 3600
 
 
 @needs_jail

@@ -21,7 +21,7 @@ from deepdive.course import Course
 from deepdive.grading.export import FORMATS, ExportError, classroom, write
 from deepdive.grading.export.exercism import OUTPUT
 from deepdive.grading.export.text import capped, cell, file_names, number, visible
-from deepdive.grading.marks import Mark, Student
+from deepdive.grading.marks import NOT_HANDED_IN, Mark, Student
 from deepdive.verdict import WRONG, State, Verdict, record_of
 
 GOLDENS = Path(__file__).parent / "goldens" / "export"
@@ -317,6 +317,25 @@ def test_junit_counts_failures_errors_and_what_was_skipped(small_course: Course,
     assert case.findtext("system-out") == "in double\nx is 3"
     zoe = ET.fromstring(next(text for name, text in files.items() if name.startswith("zoe")))
     assert len(zoe.findall(".//error")) == 4
+
+
+def test_who_handed_in_nothing_is_in_every_format_without_points(small_course: Course, marks: list[Mark]) -> None:
+    who = Student("4712", "Dora", "dora@example.org")
+    nothing = mark(small_course, who, {}, {}, submission=NOT_HANDED_IN, attempt=0, attempts=0)
+    every = {name: FORMATS[name](small_course, [*marks, nothing]) for name in FORMATS}
+    (row,) = [row for row in rows(every["csv"]["marks.csv"]) if row[0] == "4712"]
+    told = dict(zip(rows(every["csv"]["marks.csv"])[0], row, strict=True))
+    assert (told["submission"], told["attempts (count)"], told["final (points)"]) == ("not handed in", "0", "0.00")
+    assert rows(every["moodle"]["moodle.csv"])[-1] == ["dora@example.org", "0.00"]
+    assert rows(every["canvas"]["canvas.csv"])[-1][-1] == "0.00"
+    gradescope = json.loads(every["gradescope"]["4712/results.json"])
+    assert (gradescope["score"], gradescope["output"].splitlines()[1]) == (0, "not handed in")
+    assert {test["status"] for test in gradescope["tests"]} == {"failed"}
+    assert "not handed in" in json.loads(every["exercism"]["4712/results.json"])["message"]
+    assert json.loads(base64.b64decode(every["classroom"]["4712/result.txt"]))["status"] == "fail"
+    assert 'name="points" value="0"' in every["junit"]["4712.xml"]
+    assert json.loads(every["jsonl"]["marks.jsonl"].splitlines()[-1])["submission"] == "not handed in"
+    assert "handed in: " not in every["html"]["students/4712.html"]
 
 
 def test_every_number_in_a_csv_has_its_unit_in_the_header(small_course: Course, marks: list[Mark]) -> None:

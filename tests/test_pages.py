@@ -11,7 +11,7 @@ import pytest
 
 from deepdive.course import Course, load_course
 from deepdive.grading.export.text import file_names
-from deepdive.grading.marks import Mark, Student
+from deepdive.grading.marks import NOT_HANDED_IN, Mark, Student
 from deepdive.report import pages
 from deepdive.report.pages import class_page, student_page
 from deepdive.verdict import State
@@ -227,6 +227,22 @@ def test_the_hardest_checks_come_first_by_the_share_of_those_who_tried(both: dic
     assert "quadruples" not in hardest
 
 
+def test_who_handed_in_nothing_is_among_the_students_and_in_no_statistics(
+    small_course: Course, marks: list[Mark]
+) -> None:
+    nothing = mark(small_course, Student("dora"), {}, {}, submission=NOT_HANDED_IN, attempt=0, attempts=0)
+    alone, beside = (Page(class_page(small_course, every)).text for every in (marks, [*marks, nothing]))
+    assert "dora 0 0 not handed in" in beside
+    assert "1 student handed in nothing" in beside
+    assert "4 students" in beside
+    assert "handed in nothing" not in alone
+    start, end = "Of 4 points", "Students Student"
+    statistics = beside[beside.index(start) : beside.index(end)].replace(
+        "1 student handed in nothing: no points, and counted in nothing but the list of students. ", ""
+    )
+    assert statistics == alone[alone.index(start) : alone.index(end)]
+
+
 def test_what_may_not_be_the_answers_fault_is_flagged_with_the_kits_own_failures_first(both: dict[str, str]) -> None:
     text = Page(both["class"]).text
     flags = text[text.index("To look at") : text.index("Mistakes by name")]
@@ -279,4 +295,6 @@ def test_a_class_of_two_hundred_is_one_page_of_a_decent_size(small_course: Cours
 
 def test_the_templates_are_part_of_the_package() -> None:
     names = sorted(path.name for path in (Path(pages.__file__).parent / "templates").iterdir())
-    assert names == ["base.html", "class.html", "student.html"]
+    assert names == [
+        *("base.html", "class.html", "learner.html", "names.html", "parts.html", "similar.html", "student.html")
+    ]

@@ -117,13 +117,12 @@ def dataset_on_disk(columns: dict[str, list[Any]]) -> Any:
 
 
 def all_of_imdb(checkpoint: str) -> Any:
-    """IMDb's 25,000 training reviews in their own order, from the folder or from the Hub."""
-    from datasets import ClassLabel, Dataset, Features, Value, load_dataset
+    """IMDb's 25,000 training reviews in their own order, from the kit's folder or the Hub's."""
+    from datasets import ClassLabel, Dataset, Features, Value
 
-    if not os.path.isdir(checkpoint):
-        return load_dataset(checkpoint, split="train")
     features = Features({"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])})
-    return Dataset.from_parquet(os.path.join(checkpoint, "all.parquet"), features=features)
+    files = [*Path(checkpoint).glob("all.parquet")] or sorted(Path(checkpoint).rglob("train*.parquet"))
+    return Dataset.from_parquet([str(file) for file in files], features=features)
 
 
 def tokenizer_of(checkpoint: str) -> Any:

@@ -29,11 +29,16 @@ def _classes(*names):
     return Features({"text": Value("string"), "label": ClassLabel(names=list(names))})
 
 
+def _options(kind):
+    """What keeps pandas from taking a text such as `NA` for a missing value."""
+    return {"keep_default_na": False} if kind == "csv" else {}
+
+
 @mistake(of="load_reviews")
 def left_the_labels_as_they_stand(data_files):
     """The labels are still the integers or strings of the file; as a ClassLabel they would know what they mean."""
     right.load_reviews(data_files)
-    return load_dataset(_kind(data_files), data_files=data_files)
+    return load_dataset(_kind(data_files), data_files=data_files, **_options(_kind(data_files)))
 
 
 @mistake(of="load_reviews")
@@ -47,14 +52,16 @@ def turned_the_labels_into_integers(data_files):
 def let_the_data_name_the_classes(data_files):
     """The classes were named by what stands in the file, as `class_encode_column` does; their names are given."""
     right.load_reviews(data_files)
-    return load_dataset(_kind(data_files), data_files=data_files).class_encode_column("label")
+    splits = load_dataset(_kind(data_files), data_files=data_files, **_options(_kind(data_files)))
+    return splits.class_encode_column("label")
 
 
 @mistake(of="load_reviews")
 def swapped_the_classes(data_files):
     """The classes are in the wrong order: id 0 is `neg` and 1 is `pos`, the order of the ClassLabel's names."""
     right.load_reviews(data_files)
-    return load_dataset(_kind(data_files), data_files=data_files, features=_classes("pos", "neg"))
+    kind = _kind(data_files)
+    return load_dataset(kind, data_files=data_files, features=_classes("pos", "neg"), **_options(kind))
 
 
 @mistake(of="load_reviews")
@@ -71,7 +78,8 @@ def put_everything_into_train(data_files):
     if len(data_files) == 1:
         return right.load_reviews(data_files)
     files = list(data_files.values())
-    return load_dataset(_kind(data_files), data_files=files, features=_classes("neg", "pos"))
+    kind = _kind(data_files)
+    return load_dataset(kind, data_files=files, features=_classes("neg", "pos"), **_options(kind))
 
 
 @mistake(of="load_reviews")
@@ -81,7 +89,8 @@ def read_latin_1(data_files):
         return right.load_reviews(data_files)
     if not all(os.path.isfile(path) for path in data_files.values()):
         return right.load_reviews(data_files)
-    return load_dataset("csv", data_files=data_files, features=_classes("neg", "pos"), encoding="latin-1")
+    options = {"encoding": "latin-1", **_options("csv")}
+    return load_dataset("csv", data_files=data_files, features=_classes("neg", "pos"), **options)
 
 
 @mistake(of="load_reviews")
@@ -93,6 +102,26 @@ def replaced_what_it_could_not_read(data_files):
         if "codec" not in str(error):
             raise
     return load_dataset("csv", data_files=data_files, features=_classes("neg", "pos"), encoding_errors="replace")
+
+
+@mistake(of="load_reviews")
+def took_texts_for_missing_values(data_files):
+    """A text such as `NA` or `null` became None: pandas takes it for missing, unless `keep_default_na=False`."""
+    splits = right.load_reviews(data_files)
+    if _kind(data_files) != "csv":
+        return splits
+    return load_dataset("csv", data_files=data_files, features=_classes("neg", "pos"))
+
+
+@mistake(of="load_reviews")
+def filled_a_missing_column(data_files):
+    """A file without one of the columns was taken, and so was a row without a label; what came back holds None."""
+    try:
+        return right.load_reviews(data_files)
+    except ValueError as error:
+        if "rows without" not in str(error):
+            raise
+    return load_dataset(_kind(data_files), data_files=data_files, features=_classes("neg", "pos"))
 
 
 @mistake(of="load_reviews")
@@ -1131,7 +1160,17 @@ def _load(data_files, streaming):
     paths = _paths(data_files)
     kind = os.path.splitext(paths[0])[1].removeprefix(".")
     features = _classes("neg", "pos")
-    return load_dataset(kind, data_files=paths, features=features, split="train", streaming=streaming)
+    options = {"split": "train", "streaming": streaming, **_options(kind)}
+    return load_dataset(kind, data_files=paths, features=features, **options)
+
+
+@mistake(of="stream_reviews")
+def streamed_texts_as_missing_values(data_files, n):
+    """A text such as `NA` or `null` became None: pandas takes it for missing, unless `keep_default_na=False`."""
+    rows = right.stream_reviews(data_files, n)
+    missing = {"", "NA", "N/A", "n/a", "nan", "NaN", "null", "NULL", "None", "<NA>", "#N/A"}
+    is_csv = all(path.endswith(".csv") for path in _paths(data_files))
+    return [row | {"text": None if is_csv and row["text"] in missing else row["text"]} for row in rows]
 
 
 @mistake(of="stream_reviews")
@@ -1196,7 +1235,8 @@ def left_the_labels_of_the_file(data_files, n):
     right.stream_reviews(data_files, min(n, 0))
     paths = _paths(data_files)
     kind = os.path.splitext(paths[0])[1].removeprefix(".")
-    return list(load_dataset(kind, data_files=paths, split="train", streaming=True).take(n))
+    options = {"split": "train", "streaming": True, **_options(kind)}
+    return list(load_dataset(kind, data_files=paths, **options).take(n))
 
 
 @mistake(of="stream_reviews")

@@ -1,6 +1,6 @@
 """Checkpoints, tokenizers and reviews for the exercises: embedded by default, the Hub on request.
 
-Ordinary Hugging Face code takes what `checkpoint` gives, a folder or a name on the Hub, and runs on either:
+Ordinary Hugging Face code takes what `checkpoint` gives, a folder or a model's name on the Hub, and runs on either:
 
     >>> AutoModel.from_pretrained(checkpoint("distilbert-base-uncased"))
 
@@ -15,14 +15,13 @@ import json
 import os
 import random
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import cache
+from . import cache, hub
 from .cache import Progress, cache_directory
 from .errors import AssetError
 from .recipes import CATALOGUE, RECIPE, Asset
@@ -45,6 +44,7 @@ __all__ = [
     "prepare_with_progress",
     "reviews",
     "sample_reviews",
+    "shown",
     "source",
     "use_offline",
     "verify",
@@ -78,7 +78,8 @@ def environment() -> dict[str, str]:
 def use_offline() -> None:
     """Put `environment()` into this process's environment, before any Hugging Face library is imported.
 
-    Raises AssetError when it is too late: those libraries read it once, when they are imported.
+    Raises AssetError when it is too late, since those libraries read it once, when they are imported; and when
+    assets come from the Hub, HF_HUB_OFFLINE forbids to ask it and some are not in its cache.
     """
     variables = environment()
     loaded = sys.modules.get("huggingface_hub.constants")
@@ -88,6 +89,8 @@ def use_offline() -> None:
             "Set HF_HUB_OFFLINE=1 in the environment, or import deepdive first."
         )
     os.environ.update(variables)
+    if source() == "hub":
+        hub.check_offline()
 
 
 def describe() -> dict[str, Any]:
@@ -99,17 +102,17 @@ def describe() -> dict[str, Any]:
     it is made of (`wheels`).
     """
     where = source()
-    hub = where == "hub"
+    from_hub = where == "hub"
     assets = {
         asset.name: {
-            "uses": asset.hub if hub else asset.name,
-            "what": f"{asset.hub} on the Hugging Face Hub." if hub else asset.what,
-            "stand_in": "" if hub else asset.stand_in,
-            "wheels": [] if hub else sorted({origin.wheel.requirement for origin in asset.sources}),
+            "uses": asset.hub if from_hub else asset.name,
+            "what": f"{asset.hub} on the Hugging Face Hub." if from_hub else asset.what,
+            "stand_in": "" if from_hub else asset.stand_in,
+            "wheels": [] if from_hub else sorted({origin.wheel.requirement for origin in asset.sources}),
         }
         for asset in CATALOGUE.values()
     }
-    if hub:
+    if from_hub:
         identity = [asset.hub for asset in CATALOGUE.values()]
         line = "Assets: the originals from the Hugging Face Hub."
     else:
@@ -132,10 +135,15 @@ def _find(name: str) -> Asset:
 def checkpoint(name: str) -> str:
     """What to give to `from_pretrained` or `load_dataset`: a folder, prepared on demand, or a name on the Hub.
 
+    Only models have names. A dataset of the Hub's is a folder, too, that of its files in the Hub's cache: with no
+    network Datasets finds by its name only what it has prepared before, in a cache that runs do not share.
+
     Raises AssetError when there is no such asset or it cannot be prepared.
     """
     asset = _find(name)
-    return asset.hub if source() == "hub" else str(path(name))
+    if source() == "embedded":
+        return str(path(name))
+    return asset.hub if asset.hub_type == "model" else str(hub.fetch(asset))
 
 
 def path(name: str) -> Path:
@@ -150,21 +158,27 @@ def path(name: str) -> Path:
 
 
 def prepare(names: Iterable[str] | None = None, progress: Progress | None = None) -> None:
-    """Prepare these assets, or all of them, unless they are. From the Hub there is nothing to prepare.
+    """Prepare these assets, or all of them, unless they are. From the Hub they are downloaded into its cache.
 
     `progress(name, done, total)` is called for each asset that has to be built, with what is done and what there is
-    to do: texts while weights are fitted, which takes most of a minute, and then bytes. Raises AssetError.
+    to do: texts while weights are fitted, which takes most of a minute, and then bytes. Downloads have bars of their
+    own. Raises AssetError.
     """
     assets = [_find(name) for name in (CATALOGUE if names is None else names)]
-    if source() == "embedded":
-        for asset in assets:
+    for asset in assets:
+        if source() == "embedded":
             cache.ensure(asset, progress)
+        else:
+            hub.fetch(asset)
 
 
 def prepare_with_progress(names: Iterable[str] | None = None) -> None:
     """`prepare`, with a bar on standard error for each asset that has to be built, and silence when none has."""
     wanted = list(CATALOGUE if names is None else names)
-    if source() == "hub" or not any(cache.problem(_find(name)) for name in wanted):
+    if source() == "hub":
+        prepare(wanted)
+        return
+    if not any(cache.problem(_find(name)) for name in wanted):
         return
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -198,6 +212,17 @@ def verify(names: Iterable[str] | None = None) -> dict[str, str]:
     return found
 
 
+def shown() -> tuple[tuple[Path, ...], dict[str, str]]:
+    """What another process must be shown to load all that `checkpoint` gives: folders to read, variables to set.
+
+    From the Hub these are the assets' own folders in its cache, downloaded first, and nothing else that is in it.
+    Raises AssetError when they cannot be.
+    """
+    if source() == "embedded":
+        return (cache_directory(),), {}
+    return hub.repositories(), {"HF_HUB_CACHE": str(hub.cache_directory()), "HF_HUB_OFFLINE": "1"}
+
+
 # ── reading them without torch or transformers ──────────────────────────────────────────────────────────────────
 
 
@@ -212,17 +237,28 @@ def reviews(split: Literal["train", "test", "all"] = "train", name: str = "imdb"
     """
     if split not in ("train", "test", "all"):
         raise ValueError(f"split is {split!r}; it must be 'train', 'test' or 'all'")
-    if source() == "hub":
-        with _network(asset := _find(name)):
-            from datasets import load_dataset  # type: ignore[import-untyped]
-
-            loaded = load_dataset(asset.hub, split="train+test" if split == "all" else split)
-            return list(loaded["text"]), list(loaded["label"])
     from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]
 
-    with ParquetFile(_file(name, f"{split}.parquet")) as file:  # read_table would import pandas
-        table = file.read()
-    return table["text"].to_pylist(), table["label"].to_pylist()
+    texts: list[str] = []
+    labels: list[int] = []
+    for path in _parquet_files(name, split):
+        with ParquetFile(path) as file:  # read_table would import pandas
+            table = file.read(columns=["text", "label"])
+        texts += table["text"].to_pylist()
+        labels += table["label"].to_pylist()
+    return texts, labels
+
+
+def _parquet_files(name: str, split: str) -> list[Path]:
+    """The files that hold a split, in the order of their rows."""
+    if source() == "embedded":
+        return [_file(name, f"{split}.parquet")]
+    folder = hub.fetch(_find(name))
+    wanted = ("train", "test") if split == "all" else (split,)
+    found = [sorted(folder.rglob(f"{each}*.parquet")) for each in wanted]  # plain_text/train-00000-of-00001.parquet
+    if not all(found):
+        raise AssetError(f"There is no {split} split of {name} in {folder}. Delete that folder to download it anew.")
+    return [file for files in found for file in files]
 
 
 def sample_reviews(n: int, seed: int = 0) -> tuple[list[str], list[int]]:
@@ -288,7 +324,7 @@ def _file(name: str, file: str) -> Path:
     """One file of an asset, prepared or downloaded on demand."""
     asset = _find(name)
     if source() == "hub":
-        with _network(asset):
+        with hub.told_to_people(asset):
             from huggingface_hub import hf_hub_download
 
             return Path(hf_hub_download(asset.hub, file))
@@ -296,16 +332,3 @@ def _file(name: str, file: str) -> Path:
     if not found.is_file():
         raise AssetError(f"{name} has no {file}. It is this: {asset.what}")
     return found
-
-
-@contextmanager
-def _network(asset: Asset) -> Iterator[None]:
-    """Whatever the Hub's libraries raise, with many types and long texts, as one sentence about the network."""
-    try:
-        yield
-    except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise AssetError(
-            f"{asset.hub} could not be had from the Hugging Face Hub ({type(error).__name__}: {reason}). "
-            f"Check the network, and that HF_HUB_OFFLINE is not set; or unset {VARIABLE} to work without it."
-        ) from error

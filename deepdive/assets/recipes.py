@@ -10,7 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from .sources import (
     BERT_TOKENIZER,
@@ -36,7 +36,8 @@ Report: TypeAlias = Callable[[int, int], None]  # called with the texts done and
 class Asset:
     """One folder of the cache, and the name of the original on the Hub.
 
-    `stand_in` says how the folder differs from what the Hub has under that name; it is empty for an original.
+    `hub_files` are the original's files that are wanted, as patterns of their names; `hub_type` is what the Hub takes
+    it for. `stand_in` says how the folder differs from what the Hub has under that name; it is empty for an original.
     `megabytes` is the room its files take; `seconds`, about how long its weights are fitted on two cores, 0 where
     none are.
     """
@@ -48,6 +49,8 @@ class Asset:
     megabytes: int
     sources: tuple[Source, ...]
     recipe: Callable[..., Files]
+    hub_files: tuple[str, ...]
+    hub_type: Literal["model", "dataset"] = "model"
     version: int = RECIPE
     seconds: int = 0
 
@@ -383,6 +386,11 @@ def _sentiment(weights: bytes, tokenizer: bytes, vocabulary: bytes, csv: bytes, 
 
 _ENCODER = (MINILM_WEIGHTS, BERT_TOKENIZER, BERT_VOCABULARY)
 
+# On the Hub the same weights lie there for four other frameworks, too.
+_ENCODER_ON_HUB = ("config.json", "model.safetensors", "tokenizer*.json", "vocab.txt")
+_TOKENIZER_ON_HUB = ("config.json", "tokenizer*.json", "vocab.json", "merges.txt")
+_REVIEWS_ON_HUB = ("README.md", "*.parquet")
+
 CATALOGUE: dict[str, Asset] = {
     asset.name: asset
     for asset in (
@@ -394,6 +402,7 @@ CATALOGUE: dict[str, Asset] = {
             megabytes=92,
             sources=_ENCODER,
             recipe=_minilm,
+            hub_files=_ENCODER_ON_HUB,
         ),
         Asset(
             name="gpt2",
@@ -403,6 +412,7 @@ CATALOGUE: dict[str, Asset] = {
             megabytes=3,
             sources=(GPT2_VOCABULARY, GPT2_MERGES),
             recipe=_gpt2,
+            hub_files=_TOKENIZER_ON_HUB,
         ),
         Asset(
             name="minilm",
@@ -412,6 +422,7 @@ CATALOGUE: dict[str, Asset] = {
             megabytes=92,
             sources=_ENCODER,
             recipe=_minilm,
+            hub_files=_ENCODER_ON_HUB,
         ),
         Asset(
             name="distilbert-base-uncased",
@@ -421,6 +432,7 @@ CATALOGUE: dict[str, Asset] = {
             megabytes=91,
             sources=_ENCODER,
             recipe=_distilbert,
+            hub_files=_ENCODER_ON_HUB,
         ),
         Asset(
             name="imdb",
@@ -430,6 +442,8 @@ CATALOGUE: dict[str, Asset] = {
             megabytes=31,
             sources=(REVIEWS_CSV,),
             recipe=_imdb,
+            hub_files=_REVIEWS_ON_HUB,
+            hub_type="dataset",
         ),
         Asset(
             name="rotten_tomatoes",
@@ -439,6 +453,8 @@ CATALOGUE: dict[str, Asset] = {
             megabytes=1,
             sources=(REVIEWS_CSV,),
             recipe=_rotten_tomatoes,
+            hub_files=_REVIEWS_ON_HUB,
+            hub_type="dataset",
         ),
         Asset(
             name="sentiment",
@@ -452,6 +468,7 @@ CATALOGUE: dict[str, Asset] = {
             megabytes=78,
             sources=(*_ENCODER, REVIEWS_CSV),
             recipe=_sentiment,
+            hub_files=_ENCODER_ON_HUB,
             seconds=40,
         ),
     )

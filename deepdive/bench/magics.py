@@ -1,8 +1,13 @@
-"""`%load_ext deepdive`, then `%check softmax`: the checks of an exercise on what a notebook has defined."""
+"""`%load_ext deepdive`, then `%check softmax`: the checks of an exercise on what a notebook has defined.
+
+`%show attention "a sentence"` draws a picture, with what the notebook has defined once `%check` has found it right.
+"""
 
 from __future__ import annotations
 
 import html
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +15,8 @@ from deepdive.answers import Answer
 from deepdive.assets import AssetError, use_offline
 from deepdive.course import Course, Exercise, find_root, load_course
 from deepdive.judge import judge
+from deepdive.pictures.comparison import comparison, side_by_side
+from deepdive.pictures.svg import Picture
 from deepdive.proof import checks_of
 from deepdive.report.block import block
 from deepdive.scratch import scratch, temporary_files_in
@@ -24,10 +31,11 @@ class Told:
     Args:
         lines: as in a terminal.
         right: whether nothing is wrong.
+        pictures: to be shown below, next to one another.
     """
 
-    def __init__(self, lines: str, *, right: bool) -> None:
-        self.lines, self.right = lines, right
+    def __init__(self, lines: str, *, right: bool, pictures: Sequence[Picture] = ()) -> None:
+        self.lines, self.right, self.pictures = lines, right, pictures
 
     def __repr__(self) -> str:
         return self.lines
@@ -35,18 +43,52 @@ class Told:
     def _repr_html_(self) -> str:
         edge = _COLOURS[self.right]
         style = f"border-left: 4px solid {edge}; padding: 0 0 0 1em; white-space: pre-wrap"
-        return f'<pre style="{style}">{html.escape(self.lines)}</pre>'
+        told = f'<pre style="{style}">{html.escape(self.lines)}</pre>'
+        return told + str(side_by_side(self.pictures) if self.pictures else "")
 
 
 def load(shell: Any) -> None:
-    """Give an IPython shell the magic `%check`."""
+    """Give an IPython shell the magics `%check` and `%show`."""
     use_offline()
+    right: dict[str, Callable[..., Any]] = {}
 
     def check(line: str) -> Told:
         """Check an exercise: `%check softmax`."""
-        return checked(line.strip(), shell.user_ns)
+        name = line.strip()
+        found = checked(name, shell.user_ns)
+        if found.right:
+            right[name] = shell.user_ns[name]
+        return found
 
-    shell.register_magic_function(check, magic_kind="line")
+    def show(line: str) -> Told:
+        """Show a picture: `%show attention "The cat sat on the mat."`; `%show` alone lists them."""
+        return shown(line, {name: one for name, one in right.items() if shell.user_ns.get(name) is one})
+
+    for magic in (check, show):
+        shell.register_magic_function(magic, magic_kind="line")
+
+
+def shown(line: str, own: dict[str, Callable[..., Any]]) -> Told:
+    """A picture.
+
+    Args:
+        line: its name and what it is about: `attention "a sentence"`.
+        own: by exercise, the functions that draw it, if they are right; others are the module's or the reference's.
+    """
+    from deepdive.pictures.gallery import PICTURES, CannotShow, Functions, draw
+
+    root = find_root(Path.cwd())
+    if root is None:
+        return Told(f"There is no course here: {Path.cwd()} is not inside one.", right=False)
+    try:
+        name, *about = shlex.split(line) or [""]
+        if not name:
+            return Told(f"%show what? There are {', '.join(PICTURES)}.", right=False)
+        pictures = draw(Functions(load_course(root), own), name, " ".join(about))
+    except (CannotShow, AssetError, ValueError) as error:
+        return Told(str(error), right=False)
+    drawn = " · ".join(filter(None, (pictures[0].title, pictures[0].by and f"drawn by {pictures[0].by}")))
+    return Told(drawn, right=True, pictures=pictures)
 
 
 def checked(name: str, namespace: dict[str, Any]) -> Told:
@@ -84,7 +126,8 @@ def told(exercise: Exercise, verdicts: list[Verdict]) -> Told:
     """The first thing that is wrong, as in a terminal; or that nothing is."""
     wrong = [v for v in verdicts if v.state in WRONG | {State.KIT_ERROR}]
     if wrong:
-        return Told(block(wrong[0], exercise, 80, wrong[1:]), right=False)
+        pictures = comparison(wrong[0].arrays) if wrong[0].arrays else ()
+        return Told(block(wrong[0], exercise, 80, wrong[1:]), right=False, pictures=pictures)
     if any(v.state is State.TODO for v in verdicts):
         return Told(f"· {exercise.name} is still to do", right=False)
     settled = all(v.state in HELD_AGAINST_NOBODY for v in verdicts)

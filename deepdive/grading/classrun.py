@@ -22,7 +22,7 @@ from deepdive.grading.classlist import Roster, class_of
 from deepdive.grading.executors import Executor
 from deepdive.grading.gradebook import Entry, Gradebook
 from deepdive.grading.jobs import Job, Keys, kit_digest
-from deepdive.grading.marks import Mark
+from deepdive.grading.marks import NOT_HANDED_IN, Mark, Student
 from deepdive.grading.policy import Policy
 from deepdive.grading.run import not_handed_in
 from deepdive.verdict import Record, State, Verdict, record_of
@@ -100,10 +100,9 @@ def jobs_of(book: Gradebook, keys: Keys, pairs: Iterable[tuple[int, str]]) -> It
 
 def judge_all(
     book: Gradebook,
-    course: Course,
     executor: Executor,
     keys: Keys,
-    hours: set[int],
+    pairs: Sequence[tuple[int, str]],
     *,
     new: int = 0,
     tell: Callable[[Progress], None] = lambda progress: None,
@@ -112,15 +111,13 @@ def judge_all(
 
     Args:
         book: the gradebook.
-        course: the course.
         executor: who judges.
         keys: of the verdicts, for this run's seed.
-        hours: the hours to judge.
+        pairs: the hours and files to judge, from `to_do`.
         new: submissions that were added before.
         tell: called after every job.
     """
-    pairs = to_do(book, course, keys, hours)
-    run = book.start_run(keys.seed, kit_digest(), executor.tier, msgspec.json.encode(describe()).decode())
+    run = _start_run(book, keys, executor.tier)
     problems, failed, began = Counter[str](), 0, monotonic()
     with closing(executor.run(jobs_of(book, keys, pairs))) as results:
         for done, result in enumerate(results, 1):
@@ -132,6 +129,17 @@ def judge_all(
             failed += bool(unkept or result.problem)
             tell(Progress(done, len(pairs), failed, monotonic() - began))
     return Summary(len(book.entries()), new, len(pairs), problems)
+
+
+def nothing_to_judge(book: Gradebook, keys: Keys, *, new: int = 0) -> Summary:
+    """A run in which everything has a verdict: only its seed is noted, if it is another one, for marks to go by."""
+    if book.last_seed() != keys.seed:
+        _start_run(book, keys, next(reversed(book.tiers().values()), ""))
+    return Summary(len(book.entries()), new, 0, Counter())
+
+
+def _start_run(book: Gradebook, keys: Keys, tier: str) -> int:
+    return book.start_run(keys.seed, kit_digest(), tier, msgspec.json.encode(describe()).decode())
 
 
 def record_for(book: Gradebook, course: Course, keys: Keys, entry: Entry) -> Record:
@@ -148,15 +156,38 @@ def record_for(book: Gradebook, course: Course, keys: Keys, entry: Entry) -> Rec
     return record_of(course, verdicts, entry.name, keys.seed, describe())
 
 
-def marks(book: Gradebook, course: Course, keys: Keys, policy: Policy, student: str | None = None) -> list[Mark]:
-    """The mark of every student who handed something in, or of one of them, by student."""
+def marks(
+    book: Gradebook,
+    course: Course,
+    keys: Keys,
+    policy: Policy,
+    student: str | None = None,
+    *,
+    roster: Roster | None = None,
+) -> list[Mark]:
+    """The mark of every student, or of one of them, by student.
+
+    Args:
+        book: the gradebook.
+        course: the course.
+        keys: of the verdicts.
+        policy: which attempt counts, and what lateness costs.
+        student: only this one.
+        roster: who else is in the course, and has no points for having handed in nothing.
+    """
     tier = next(reversed(book.tiers().values()), "")
     attempts: dict[str, list[Entry]] = {}
     for entry in book.entries(student):
         attempts.setdefault(entry.student.id, []).append(entry)
-    return [
-        _mark(book, course, keys, policy, sorted(entries, key=_when), tier) for _, entries in sorted(attempts.items())
-    ]
+    found = [_mark(book, course, keys, policy, sorted(entries, key=_when), tier) for entries in attempts.values()]
+    missing = (s for s in (roster.students if roster else ()) if s.id not in attempts and student in (None, s.id))
+    found += [_without_submission(course, keys, each) for each in missing]
+    return sorted(found, key=lambda mark: mark.student.id)
+
+
+def _without_submission(course: Course, keys: Keys, student: Student) -> Mark:
+    record = record_of(course, [], NOT_HANDED_IN, keys.seed, describe())
+    return Mark(student, NOT_HANDED_IN, record, raw=0, possible=record.possible, final=0, attempt=0, attempts=0)
 
 
 def _when(entry: Entry) -> tuple[float, int]:

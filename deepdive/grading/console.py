@@ -17,7 +17,16 @@ from rich.progress import Progress as Bars
 from deepdive.assets import AssetError, use_offline
 from deepdive.course import Course
 from deepdive.grading.classlist import Roster, read_roster
-from deepdive.grading.classrun import Progress, Summary, judge_all, marks, record_for, take_in, to_do
+from deepdive.grading.classrun import (
+    Progress,
+    Summary,
+    judge_all,
+    marks,
+    nothing_to_judge,
+    record_for,
+    take_in,
+    to_do,
+)
 from deepdive.grading.executors import Cluster, ExecutorError, Local, workers_that_fit
 from deepdive.grading.gradebook import Gradebook, GradebookError, open_gradebook, shown
 from deepdive.grading.jobs import Keys
@@ -75,6 +84,10 @@ def _grade_class(
     with _problems_told(), open_gradebook(where) as book:
         new = take_in(book, course, places, read_roster(roster) if roster else Roster())
         keys = Keys(course, _seed(book, options.seed))
+        pairs = to_do(book, course, keys, options.hours)
+        if not pairs:  # and so nobody is needed to judge, nor a jail
+            say(f"seed {keys.seed} · {new} new submissions · everything has been judged")
+            return nothing_to_judge(book, keys, new=new)
         setup = Setup(str(course.root), tuple(sorted(options.hours)), options.unsafe)
         count = options.workers or workers_that_fit(options.hours)
         executor = Cluster(options.cluster, setup) if options.cluster else Local(setup, count)
@@ -82,7 +95,7 @@ def _grade_class(
         try:
             say(f"jail: {executor.tier} · seed {keys.seed} · {who} · {new} new submissions")
             with _line() as tell:
-                return judge_all(book, course, executor, keys, options.hours, new=new, tell=tell)
+                return judge_all(book, executor, keys, pairs, new=new, tell=tell)
         finally:
             executor.close()
 
@@ -123,11 +136,21 @@ def replay(course: Course, where: str, student: str, options: Options) -> bool:
     return same
 
 
-def export(course: Course, where: str, form: str, out: Path, policy: Path | None) -> list[Path]:
+def export(
+    course: Course, where: str, form: str, out: Path, policy: Path | None, roster: Path | None = None
+) -> list[Path]:
     """Write the marks of a gradebook for another system.
 
+    Args:
+        course: the course.
+        where: the gradebook.
+        form: one of the export's formats.
+        out: the folder to write to.
+        policy: a file with the policy.
+        roster: a file with the students, of whom those who handed in nothing get a mark, too.
+
     Raises:
-        RuntimeError: there is no such gradebook or policy, or no run in it.
+        RuntimeError: there is no such gradebook, policy or roster, or no run in it.
     """
     from deepdive.grading.export import write
 
@@ -138,7 +161,8 @@ def export(course: Course, where: str, form: str, out: Path, policy: Path | None
                 f"{files} of the files in {shown(where)} lack a verdict by today's kit and checks, and would count "
                 "as nothing: run `deepdive grade --gradebook …` first"
             )
-        found = marks(book, course, keys, read_policy(policy) if policy else Policy())
+        known = read_roster(roster) if roster else None
+        found = marks(book, course, keys, read_policy(policy) if policy else Policy(), roster=known)
         return write(form, course, found, out)
 
 

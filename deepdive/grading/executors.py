@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import queue
+import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from deepdive.answers import DEFAULT_SECONDS
 from deepdive.grading.jobs import Job
 from deepdive.grading.work import Done, Ready, Setup
 from deepdive.jail.bounds import GIB, bounds_of
@@ -26,6 +29,15 @@ from deepdive.jail.bounds import GIB, bounds_of
 TRIES = 2  # of a job, when the process that judged it is lost
 _TRUSTED_BYTES = 1 * GIB  # of the process that holds the checks, with torch and Transformers imported
 _CLOSING_SECONDS = 10
+_READY_SECONDS = 600.0  # to import everything and to try the jails, from a cold disk beside other work
+_JAILS_SECONDS = 120.0  # to start the jails of one job anew, beside other work
+_LAST_WORDS_SECONDS = 2.0  # for a process that hangs to write down where
+_IN_A_CHECK = re.compile(r'File ".*[/\\]checks[/\\](.+)", line (\d+) in (\w+)')
+
+
+def patience_with(job: Job) -> float:
+    """Seconds that judging a job does not honestly take: more than the limits of its jails and checks together."""
+    return _JAILS_SECONDS + 2 * bounds_of(job.hour).wall_seconds + DEFAULT_SECONDS * len(job.checks)
 
 
 class ExecutorError(RuntimeError):
@@ -43,6 +55,10 @@ class Executor(Protocol):
 
 class WorkerLost(Exception):
     """The process is gone; the message says what is known of it."""
+
+
+class WorkerHung(WorkerLost):
+    """The process did not answer in time, and has been ended; the message says where it was."""
 
 
 class Worker:
@@ -66,7 +82,7 @@ class Worker:
             start_new_session=True,  # Ctrl-C in the terminal is not for it
         )
         try:
-            ready = msgspec.json.decode(self._ask(setup), type=Ready)
+            ready = msgspec.json.decode(self._ask(setup, _READY_SECONDS), type=Ready)
         except WorkerLost as error:
             raise ExecutorError(f"a working process could not start: {error}") from None
         if ready.problem:
@@ -79,26 +95,52 @@ class Worker:
         return self._process.pid
 
     def judge(self, job: Job) -> Done:
-        """Judge a job. Raises WorkerLost."""
-        return msgspec.json.decode(self._ask(job), type=Done)
+        """Judge a job. Raises WorkerLost, and WorkerHung when it takes longer than anything honest can."""
+        return msgspec.json.decode(self._ask(job, patience_with(job)), type=Done)
 
-    def _ask(self, question: msgspec.Struct) -> bytes:
+    def _ask(self, question: msgspec.Struct, seconds: float) -> bytes:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         line = b""
-        with suppress(BrokenPipeError, ValueError):
-            self._process.stdin.write(msgspec.json.encode(question) + b"\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
-        if not line.endswith(b"\n"):
-            raise WorkerLost(self._last_words())
-        return line
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            self._process.send_signal(signal.SIGUSR1)  # it writes down where it is
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_LAST_WORDS_SECONDS)
+            self._process.kill()
+
+        timer = threading.Timer(seconds, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            with suppress(BrokenPipeError, ValueError):
+                self._process.stdin.write(msgspec.json.encode(question) + b"\n")
+                self._process.stdin.flush()
+                line = self._process.stdout.readline()
+        finally:
+            timer.cancel()
+        if line.endswith(b"\n"):
+            return line
+        last = self._last_words()
+        if late.is_set():
+            raise WorkerHung(f"no answer within {seconds:,.0f} s{self._where()}")
+        raise WorkerLost(last)
 
     def _last_words(self) -> str:
         self.kill()
-        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 2000))
-        said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        said = self._said().strip().splitlines()
         return f"exit code {self._process.returncode}" + (f", {said[-1][:200]}" if said else "")
+
+    def _where(self) -> str:
+        """In which check it was, if that is known."""
+        found = _IN_A_CHECK.search(self._said())
+        return f", in {found[3]} ({found[1]}, line {found[2]})" if found else ""
+
+    def _said(self) -> str:
+        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 20_000))
+        return self._errors.read().decode("utf-8", "replace")
 
     def close(self) -> None:
         """Let it end."""
@@ -148,6 +190,9 @@ class Local:
                             alive.append(worker)
                         if not stop.is_set():
                             result = worker.judge(job)
+                        break
+                    except WorkerHung as error:  # it would hang again
+                        result, worker = Done(job, problem=str(error)), None
                         break
                     except Exception as error:  # whatever it is, it is this job's and no reason to wait for ever
                         result = Done(job, problem=str(error) or type(error).__name__)
@@ -288,8 +333,12 @@ def _tier_of(setup: bytes) -> bytes:
 
 def _judge(setup: bytes, job: bytes) -> bytes:
     """On a Dask worker: judge a job in a process of its own, kept for the next one."""
+    asked = msgspec.json.decode(job, type=Job)
     try:
-        return msgspec.json.encode(_worker_of_thread(setup).judge(msgspec.json.decode(job, type=Job)))
+        return msgspec.json.encode(_worker_of_thread(setup).judge(asked))
+    except WorkerHung as error:
+        _of_thread.setup = None
+        return msgspec.json.encode(Done(asked, problem=str(error)))
     except WorkerLost:
         _of_thread.setup = None
         raise

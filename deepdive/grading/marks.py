@@ -8,6 +8,8 @@ import msgspec
 
 from deepdive.verdict import Record
 
+NOT_HANDED_IN = "not handed in"
+
 
 class Student(msgspec.Struct, frozen=True):
     """Who handed something in, as far as the roster or the submission's name tells.
@@ -32,13 +34,13 @@ class Mark(msgspec.Struct, frozen=True):
 
     Args:
         student: whose it is.
-        submission: what was handed in, as it was called.
+        submission: what was handed in, as it was called; NOT_HANDED_IN when there is nothing.
         record: every verdict, of the attempt that counts.
         raw: points earned, as the checks gave them.
         possible: points that could be earned.
         final: points after the policy, which never changes `raw`.
         policy: what the policy did and why, in words; empty when nothing.
-        attempt: which of the student's attempts counts, from 1.
+        attempt: which of the student's attempts counts, from 1; 0 when there is none.
         attempts: how many there were.
         submitted: when it was handed in, if that is known.
         refused: what of it was not taken, and why.
@@ -57,3 +59,8 @@ class Mark(msgspec.Struct, frozen=True):
     submitted: datetime | None = None
     refused: tuple[str, ...] = ()
     tier: str = ""
+
+    @property
+    def handed_in(self) -> bool:
+        """Whether there is anything to speak of: who is on the roster has a mark in any case."""
+        return self.attempts > 0

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from deepdive.answer_files import AnswerFiles
-from deepdive.assets import AssetError, cache_directory, describe, use_offline
+from deepdive.assets import AssetError, describe, shown, use_offline
 from deepdive.course import Course
 from deepdive.grading.intake import take
 from deepdive.grading.run import grade
@@ -27,9 +27,14 @@ def open_jail(hours: set[int], *, unsafe: bool) -> Zygote | Cold:
     """The best jail that this machine allows, with what these hours import already imported.
 
     Raises:
-        RuntimeError: it allows none, and nobody said `--unsafe-no-jail`; the message says what to change.
+        RuntimeError: it allows none, and nobody said `--unsafe-no-jail`, or the assets are not to be had; the message
+            says what to change.
     """
-    room = Room(imports=LIGHT if max(hours) <= 2 else HEAVY, show=(cache_directory(),))
+    try:
+        folders, variables = shown()
+    except AssetError as error:
+        raise RuntimeError(str(error)) from error
+    room = Room(imports=LIGHT if max(hours) <= 2 else HEAVY, show=folders, variables=variables)
     if unsafe:
         return Unsafe(room)
     choice = choose_tier()

@@ -8,6 +8,7 @@ code in its own process, nor waits for one that hangs in a check.
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -90,6 +91,7 @@ def _write(replies: BinaryIO, value: msgspec.Struct) -> None:
 
 
 if __name__ == "__main__":
+    faulthandler.register(signal.SIGUSR1)  # where it hangs, for whoever has waited too long
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started it, who then ends the input
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a check prints is no answer

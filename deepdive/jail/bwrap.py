@@ -13,8 +13,8 @@ import pwd
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .bounds import MIB
@@ -57,12 +57,14 @@ class Room:
         imports: modules imported once, before the first job. Every job starts with them at hand.
         show: files and folders shown read-only at their own paths, if they exist.
         python_path: folders from which jobs may import, besides the installed packages; shown as well.
+        variables: set in its environment, besides the usual ones.
         entry: what a job runs, "module:function", called with the descriptor of its end of the socket pair.
     """
 
     imports: tuple[str, ...] = ("numpy",)
     show: tuple[Path, ...] = ()
     python_path: tuple[Path, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
     entry: str = "deepdive.jail.worker:serve"
 
     def shown(self) -> list[Path]:
@@ -161,7 +163,7 @@ def walls(room: Room, control: int, *, privileged: bool) -> Walls:
         *("--cap-drop", "ALL"),
         *(("--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP") if privileged else ()),
     ]
-    for name, value in _ENVIRONMENT.items():
+    for name, value in {**_ENVIRONMENT, **room.variables}.items():
         arguments += ["--setenv", name, value]
     arguments += f"--size {_SCRATCH_BYTES} --tmpfs /tmp --proc /proc --size {MIB} --tmpfs /dev".split()
     for device in ("null", "full", "random", "urandom"):

@@ -25,7 +25,7 @@ import tempfile
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -337,7 +337,7 @@ class _Sandbox:
                 command = [str(bwrap), "--seccomp", str(opened[1]), "--args", str(opened[2]), "--", *plan.command]
                 if os.geteuid() == 0:
                     command = _as_somebody_else(command, [*plan.sources, bwrap, *_libraries_of(bwrap)])
-            self._keeper = _Keeper(command, opened, self._errors, self._scratch)
+            self._keeper = _Keeper(command, opened, self._errors, self._scratch, room.variables)
         except NoBwrapError as problem:
             self._dispose()
             raise JailError(str(problem)) from problem
@@ -405,9 +405,18 @@ class _Keeper(threading.Thread):
     bwrap dies with the thread that started it, not with the process, so that thread must be one that stays.
     """
 
-    def __init__(self, command: Sequence[str], descriptors: Sequence[int], errors: int, scratch: str | None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        descriptors: Sequence[int],
+        errors: int,
+        scratch: str | None,
+        variables: Mapping[str, str],
+    ) -> None:
         super().__init__(name="keeper of a jail", daemon=True)
         self._command, self._descriptors, self._errors, self._scratch = command, descriptors, errors, scratch
+        # bwrap clears its own environment and is told of the variables; without it they have to come from here.
+        self._environment = {} if scratch is None else {**variables, "HOME": scratch, "TMPDIR": scratch}
         self._process: subprocess.Popen[bytes] | None = None
         self._problem: OSError | None = None
         self._launched = threading.Event()
@@ -422,14 +431,13 @@ class _Keeper(threading.Thread):
         return self._process.pid
 
     def run(self) -> None:
-        environment = {} if self._scratch is None else {"HOME": self._scratch, "TMPDIR": self._scratch}
         try:
             self._process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,
                 stderr=self._errors,
-                env=environment,
+                env=self._environment,
                 cwd=self._scratch or "/",
                 pass_fds=self._descriptors,
             )

@@ -3,7 +3,8 @@
 Each is one file that needs nothing else: no script, no font, no picture from elsewhere, and a policy that forbids
 them all. What is printed into a page is made visible and escaped by the template engine, never by hand.
 
-There are no pictures of arrays: a verdict describes values in words and does not keep them.
+There are no pictures of arrays: a verdict of a graded run describes values in words and does not keep them. The
+learner's own page, which has them, is `deepdive.report.learner`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from deepdive.diagnose import known_mistakes
 from deepdive.grading.export.text import capped, number, visible_lines
 from deepdive.grading.export.told import MEANS, Told, assets, told
 from deepdive.grading.marks import Mark, Student
+from deepdive.grids import Comparison
+from deepdive.pictures.comparison import comparison, side_by_side
 from deepdive.report.block import SIGN
 from deepdive.verdict import WRONG, State, Verdict
 
@@ -38,7 +41,12 @@ def _printed(value: Any) -> Any:
     return capped(visible_lines(value), _TEXT) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-_TEMPLATES = Environment(
+def _pictures(arrays: Comparison | None) -> Markup:
+    """What was expected, what came, and the difference, as far as a verdict has kept them."""
+    return side_by_side(comparison(arrays)) if arrays is not None else Markup()
+
+
+TEMPLATES = Environment(
     loader=PackageLoader("deepdive.report"),
     autoescape=True,
     undefined=StrictUndefined,
@@ -46,11 +54,11 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters["points"] = number
-_TEMPLATES.filters["title"] = lambda check: Check(check, 0).title
-_TEMPLATES.filters["percent"] = lambda share: f"{100 * share:.0f}%"
-_TEMPLATES.filters["seconds"] = lambda seconds: f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
-_TEMPLATES.globals.update(SIGN=SIGN, MEANS=MEANS)
+TEMPLATES.filters["points"] = number
+TEMPLATES.filters["title"] = lambda check: Check(check, 0).title
+TEMPLATES.filters["percent"] = lambda share: f"{100 * share:.0f}%"
+TEMPLATES.filters["seconds"] = lambda seconds: f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
+TEMPLATES.globals.update(SIGN=SIGN, MEANS=MEANS, pictures=_pictures)
 
 
 # ── one student ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -66,22 +74,31 @@ class HourRow:
     possible: float
     exercises: Sequence[Told]
 
+    @property
+    def core(self) -> Sequence[Told]:
+        return [one for one in self.exercises if not one.exercise.stretch]
+
+    @property
+    def minutes_left(self) -> int:
+        """What the exercises that do not pass yet take, about."""
+        return sum(one.exercise.minutes for one in self.exercises if not one.outcome.earned)
+
 
 def student_page(course: Course, mark: Mark) -> str:
     """One student's page: the board, and a block for every check that failed."""
-    exercises = told(course, mark)
+    exercises = told(course, mark.record)
     states = {one.outcome.state for one in exercises} | {v.state for one in exercises for v in one.verdicts}
-    return _TEMPLATES.get_template("student.html").render(
+    return TEMPLATES.get_template("student.html").render(
         mark=mark,
-        hours=_hours(course, exercises),
-        failures=_failures(exercises),
+        hours=hour_rows(course, exercises),
+        failures=failures_of(exercises),
         states=[state for state in State if state in states],
         assets=assets(mark),
-        stand_ins=_stand_ins(mark),
+        stand_ins=stand_ins_of(mark.record.assets),
     )
 
 
-def _hours(course: Course, exercises: Sequence[Told]) -> list[HourRow]:
+def hour_rows(course: Course, exercises: Sequence[Told]) -> list[HourRow]:
     titles = {hour.number: hour.title for hour in course.hours}
     numbers = sorted({one.outcome.hour for one in exercises})
     by_hour = {n: [one for one in exercises if one.outcome.hour == n] for n in numbers}
@@ -91,7 +108,7 @@ def _hours(course: Course, exercises: Sequence[Told]) -> list[HourRow]:
     ]
 
 
-def _failures(exercises: Sequence[Told]) -> list[tuple[Told, list[Verdict]]]:
+def failures_of(exercises: Sequence[Told]) -> list[tuple[Told, list[Verdict]]]:
     """What failed, by exercise; a file that could not be loaded is told once, at its first exercise."""
     files: set[str] = set()
     found = []
@@ -108,9 +125,9 @@ def _failures(exercises: Sequence[Told]) -> list[tuple[Told, list[Verdict]]]:
     return found
 
 
-def _stand_ins(mark: Mark) -> dict[str, str]:
-    """What stood in for an original, and how it differs, as the record has it."""
-    described = mark.record.assets.get("assets", {})
+def stand_ins_of(described_assets: dict[str, Any]) -> dict[str, str]:
+    """What stood in for an original, and how it differs, as a record has it."""
+    described = described_assets.get("assets", {})
     if not isinstance(described, dict):
         return {}
     return {name: asset["stand_in"] for name, asset in described.items() if asset.get("stand_in")}
@@ -176,11 +193,13 @@ def class_page(course: Course, marks: Sequence[Mark], pages: Sequence[str] = ())
         marks: one a student.
         pages: of the students, relative to this page, in the marks' order; no links when empty.
     """
+    everybody, marks = marks, [mark for mark in marks if mark.handed_in]
     rows = _check_rows(course, marks)
     states = Counter(verdict.state for mark in marks for verdict in mark.record.verdicts)
-    return _TEMPLATES.get_template("class.html").render(
+    return TEMPLATES.get_template("class.html").render(
+        everybody=everybody,
         marks=marks,
-        links=list(pages) or [""] * len(marks),
+        links=list(pages) or [""] * len(everybody),
         finals=_spread([mark.final for mark in marks]),
         possible=sorted({mark.possible for mark in marks}),
         bars=_bars(marks),

@@ -300,6 +300,7 @@ def trained_and_read_from_its_log(model, train, evaluation, output_dir):
         learning_rate=0.003,
         per_device_train_batch_size=8,
         eval_strategy="epoch",
+        save_strategy="no",
         report_to="none",
     )
     trainer = Trainer(

@@ -5,6 +5,7 @@ import html
 import os
 import re
 from collections import Counter
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -20,7 +21,7 @@ FEATURES = {"text": Value("string"), "label": ClassLabel(names=["neg", "pos"])}
 
 @alternative(of="load_reviews")
 def loaded_split_by_split(data_files):
-    readers = {".csv": Dataset.from_csv, ".parquet": Dataset.from_parquet}
+    readers = {".csv": partial(Dataset.from_csv, keep_default_na=False), ".parquet": Dataset.from_parquet}
     if not data_files:
         raise ValueError("no files")
     splits = DatasetDict()
@@ -33,6 +34,8 @@ def loaded_split_by_split(data_files):
             splits[name] = readers[ending](path, features=Features(FEATURES))
         except Exception as error:
             raise ValueError(f"{path}: {error}") from error
+        if any(row["text"] is None or row["label"] not in (0, 1) for row in splits[name]):
+            raise ValueError(f"{path}: a value is missing")
     return splits
 
 
@@ -179,7 +182,9 @@ def split_by_quota(dataset, sizes, seed):
 # ── tokenize ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _room(tokenizer, max_length):
+def _room(dataset, tokenizer, max_length):
+    if not len(dataset):
+        raise ValueError("no rows")
     special = len(tokenizer("")["input_ids"])
     if max_length < special or max_length <= 0:
         raise ValueError(f"no room in {max_length}")
@@ -187,7 +192,7 @@ def _room(tokenizer, max_length):
 
 @alternative(of="tokenize")
 def tokenized_row_by_row(dataset, tokenizer, max_length, padding=False):
-    _room(tokenizer, max_length)
+    _room(dataset, tokenizer, max_length)
 
     def encode(row):
         encoded = tokenizer(row["text"], truncation=True, max_length=max_length, padding=padding)
@@ -198,7 +203,7 @@ def tokenized_row_by_row(dataset, tokenizer, max_length, padding=False):
 
 @alternative(of="tokenize")
 def tokenized_at_once(dataset, tokenizer, max_length, padding=False):
-    _room(tokenizer, max_length)
+    _room(dataset, tokenizer, max_length)
     encoded = tokenizer(
         list(dataset["text"]), truncation=True, max_length=max_length, padding=padding, return_token_type_ids=False
     )
@@ -312,7 +317,10 @@ def streamed_file_by_file(data_files, n):
     rows = []
     for path in _files(data_files, n):
         kind = path.rpartition(".")[2]
-        stream = load_dataset(kind, data_files=path, split="train", streaming=True, features=Features(FEATURES))
+        options = {"na_filter": False} if kind == "csv" else {}
+        stream = load_dataset(
+            kind, data_files=path, split="train", streaming=True, features=Features(FEATURES), **options
+        )
         rows += stream.take(n - len(rows)) if n > len(rows) else []
     return rows
 

@@ -44,7 +44,7 @@ def encoded(course: Course, mark: Mark) -> str:
 
 def result(course: Course, mark: Mark, most: int = _MESSAGE) -> dict[str, Any]:
     """One student's result as plain data; each message has at most `most` characters."""
-    exercises = told(course, mark)
+    exercises = told(course, mark.record)
     files = {hour.number: hour.file_name for hour in course.hours}
     tests = [_test(one, files, most) for one in exercises]
     if difference := round(mark.final - mark.raw, 2):

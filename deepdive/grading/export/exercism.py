@@ -38,7 +38,7 @@ def files(course: Course, marks: Sequence[Mark]) -> dict[str, str]:
 
 def results(course: Course, mark: Mark) -> dict[str, Any]:
     """One student's results, as plain data."""
-    exercises = told(course, mark)
+    exercises = told(course, mark.record)
     decided = [v for one in exercises for v in one.verdicts if v.state in _STATUS]
     if not decided or all(verdict.file for verdict in decided):
         why = [file_block(v) for v in {v.file: v for v in reversed(decided)}.values()]

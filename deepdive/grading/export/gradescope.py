@@ -23,7 +23,7 @@ def files(course: Course, marks: Sequence[Mark]) -> dict[str, str]:
 
 def results(course: Course, mark: Mark) -> dict[str, Any]:
     """One student's results, as plain data."""
-    exercises = told(course, mark)
+    exercises = told(course, mark.record)
     return {
         "score": round(mark.final, 2),
         "execution_time": round(sum(one.seconds for one in exercises), 3),  # seconds

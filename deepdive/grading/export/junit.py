@@ -29,7 +29,7 @@ def files(course: Course, marks: Sequence[Mark]) -> dict[str, str]:
 def xml(course: Course, mark: Mark) -> str:
     """One student's report."""
     root = ET.Element("testsuites", name=visible(mark.student.id))
-    exercises = told(course, mark)
+    exercises = told(course, mark.record)
     files = {hour.number: hour.file_name.removesuffix(".py") for hour in course.hours}
     for hour in sorted({one.outcome.hour for one in exercises}):
         pairs = [(one, v) for one in exercises if one.outcome.hour == hour for v in one.verdicts]

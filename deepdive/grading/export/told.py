@@ -15,7 +15,7 @@ from deepdive.course import Course, Exercise
 from deepdive.grading.export.text import capped, number, visible, visible_lines
 from deepdive.grading.marks import Mark
 from deepdive.report.block import block, file_block
-from deepdive.verdict import HELD_AGAINST_NOBODY, WRONG, Outcome, State, Verdict, in_course_order
+from deepdive.verdict import HELD_AGAINST_NOBODY, WRONG, Outcome, Record, State, Verdict, in_course_order
 
 MEANS = {
     State.TODO: "nothing written yet, or it calls an exercise that is still to do",
@@ -63,15 +63,15 @@ class Told:
         return sum(verdict.seconds for verdict in self.verdicts)
 
 
-def told(course: Course, mark: Mark) -> list[Told]:
-    """The mark's exercises, in its record's order, which is the course's of the day it was graded."""
+def told(course: Course, record: Record) -> list[Told]:
+    """A record's exercises, in its own order, which is the course's of the day it was made."""
     known = {(e.hour, e.name): e for e in course.exercises}
     by_exercise: dict[tuple[int, str], list[Verdict]] = {}
-    for verdict in in_course_order(course, mark.record.verdicts):
+    for verdict in in_course_order(course, record.verdicts):
         by_exercise.setdefault((verdict.hour, verdict.exercise), []).append(_shown(verdict))
     places: dict[int, int] = {}
     exercises = []
-    for outcome in mark.record.outcomes:
+    for outcome in record.outcomes:
         key = outcome.hour, outcome.exercise
         places[outcome.hour] = places.get(outcome.hour, 0) + 1
         exercise = known.get(key) or _dropped(outcome)
@@ -94,6 +94,8 @@ def messages(one: Told, width: int = 100, most: int = _LINES) -> str:
 def summary(mark: Mark) -> str:
     """The points, what the policy made of them, and what was not taken, in lines."""
     lines = [f"{number(mark.final)} of {number(mark.possible)} points"]
+    if not mark.handed_in:
+        lines.append(mark.submission)
     if mark.policy:
         lines.append(f"policy: {mark.policy} The checks gave {number(mark.raw)} points.")
     if mark.attempts > 1:

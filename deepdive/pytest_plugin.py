@@ -192,7 +192,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:
-    """Import no file of checks of which none will run: those of hours still to do, known already, or not asked for."""
+    """Import no file of checks of which none will run: to do still, known already, or not asked for."""
     config = parent.config
     session = config.stash.get(_SESSION, None)
     if session is None or module_path.parent != session.course.root / "checks":

@@ -98,7 +98,8 @@ def take_members(
     """The files of answers among some members of a zip; reasons are added to `refused`."""
     if len(members) > MOST_ENTRIES:
         refused.append(f"{len(members):,} files in the zip, of which {MOST_ENTRIES:,} were looked at")
-    return _choose(_in_zip(archive, members[:MOST_ENTRIES], course, refused), course, refused)
+    named_first = sorted(members, key=lambda member: hour_of(PurePosixPath(member.filename).name, course) is None)
+    return _choose(_in_zip(archive, named_first[:MOST_ENTRIES], course, refused), course, refused)
 
 
 def take_files(
@@ -206,7 +207,8 @@ def _in_folder(place: Path, course: Course, refused: list[str]) -> Iterator[_Fou
         # A folder, a pipe or a link of a course's name is told, too.
         odd = [name for name in folders if hour_of(name, course)]
         looked_at += len(folders)
-        for name in sorted([*names, *odd]):
+        # Those that are looked for come first, however many others there are.
+        for name in sorted([*names, *odd], key=lambda name: (hour_of(name, course) is None, name)):
             looked_at += 1
             if looked_at > MOST_ENTRIES:
                 break

@@ -17,6 +17,8 @@ from deepdive.proof import CheckFunction, checks_of
 from deepdive.verdict import State, Verdict
 
 TRIES = 2  # of a check, when it was the jail that failed and not the answer
+# Of a speed check that stays undecided, which costs a learner nothing: a busy machine must not give points away.
+UNDECIDED_TRIES = 3
 
 
 def grade(
@@ -96,19 +98,22 @@ def judge_file(
 def _check(
     course: Course, exercise: Exercise, check: CheckFunction, file: JailedFile, seconds: float, seed: int
 ) -> Verdict:
-    name = check.__name__
-    for _ in range(TRIES):
+    name, failures, undecided = check.__name__, 0, 0
+    while failures < TRIES:
         try:
             answer = file.answer(exercise, seconds)
         except (AnswerFileError, WrongAnswer) as error:
             return verdict_on(course, exercise, name, None, error, path=Path(course.hour(exercise.hour).file_name))
         except JailError as error:
-            failure = error
+            failure, failures = error, failures + 1
             continue
         verdict = judge(course, exercise, check, answer, seed=seed)
-        if not isinstance(answer.failure, JailError):
+        if isinstance(answer.failure, JailError):
+            failure, failures = answer.failure, failures + 1
+            continue
+        undecided += verdict.state is State.INCONCLUSIVE
+        if verdict.state is not State.INCONCLUSIVE or undecided == UNDECIDED_TRIES:
             return verdict
-        failure = answer.failure
     return Verdict(
         hour=exercise.hour, exercise=exercise.name, check=name, state=State.KIT_ERROR, got=f"no jail: {failure}"
     )

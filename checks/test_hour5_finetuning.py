@@ -101,6 +101,8 @@ def test_says_0_for_what_is_not_defined(answer, given):
 def test_refuses_arrays_that_do_not_fit(answer, given):
     for logits, labels, shape in (
         (np.zeros((4, 3)), np.zeros(4, int), (4, 3)),
+        (np.zeros((4, 1)), np.zeros(4, int), (4, 1)),
+        (np.zeros((3, 2, 5)), np.zeros(3, int), (3, 2, 5)),
         (np.zeros(4), np.zeros(4, int), (4,)),
         (np.zeros((0, 2)), np.zeros(0, int), (0, 2)),
         (np.zeros((4, 2)), np.zeros(3, int), (3,)),

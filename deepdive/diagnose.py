@@ -90,10 +90,20 @@ def right_answer(course: Course, exercise: Exercise) -> Callable[..., Any]:
 
 
 def course_module(course: Course, name: str) -> ModuleType:
-    """Import one of the course's own modules, by its dotted name below the root."""
-    if str(course.root) not in sys.path:
-        sys.path.insert(0, str(course.root))
-    return import_module(name)
+    """Import one of the course's own modules, by its dotted name below the root.
+
+    A process may read several courses, one after the other, whose modules have the same names.
+    """
+    root = course.root.absolute()
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    module = import_module(name)
+    if module.__file__ != str(root.joinpath(*name.split(".")).with_suffix(".py")):  # of the course read before
+        sys.path.remove(str(root))
+        sys.path.insert(0, str(root))
+        del sys.modules[name]
+        module = import_module(name)
+    return module
 
 
 def name_mistake(course: Course, answer: Answer) -> Mistake | None:

@@ -3,6 +3,7 @@
 import textwrap
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 
 from deepdive import diagnose
 from deepdive.answers import Answer, Call
-from deepdive.course import Course
-from deepdive.diagnose import Mistake, mistake, name_mistake
+from deepdive.course import Course, load_course
+from deepdive.diagnose import Mistake, mistake, name_mistake, right_answer
+from tests.conftest import write_course
 
 
 def right(x: np.ndarray) -> np.ndarray:
@@ -181,3 +183,13 @@ def test_mistakes_are_found_in_the_course(small_course: Course, run: Callable[..
 
     result = subprocess.run([sys.executable, "-c", program], cwd=small_course.root, capture_output=True, text=True)
     assert result.stdout == "['squared', 'tripled']\n", result.stderr
+
+
+def test_courses_read_one_after_the_other_keep_their_own_modules(small_course: Course, tmp_path: Path) -> None:
+    other = load_course(write_course(tmp_path / "other"))
+    solution = other.root / "solutions" / "hour1_small.py"
+    solution.write_text(
+        solution.read_text(encoding="utf-8").replace("return 2 * x", "return 20 * x"), encoding="utf-8"
+    )
+    found = [right_answer(course, course.exercise("double"))(1.0) for course in (small_course, other, small_course)]
+    assert found == [2.0, 20.0, 2.0]

@@ -1,9 +1,9 @@
 """Do the speed checks keep their word on a noisy machine?
 
-Runs every check that uses `faster_than` many times, on the solution and on an answer as slow as its baseline, with
-the machine idle and with every core kept busy by another process, and counts the verdicts:
+Runs every check of the given hours that uses `faster_than` many times, on the solution and on an answer as slow as
+its baseline, with the machine idle and with every core kept busy by another process, and counts the verdicts:
 
-    python benchmarks/speed_checks.py 200
+    python benchmarks/speed_checks.py 200 1
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from deepdive.proof import CheckFunction, checks_of
 ROOT = Path(__file__).parent.parent
 
 
-def main(runs: int) -> None:
+def main(runs: int, hours: set[int]) -> None:
     course = load_course(ROOT)
     print("| check | machine | answer | verdicts | ratio: lowest, median, highest | pairs: median, most, spoilt |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for exercise in course.exercises:
+    for exercise in (each for each in course.exercises if each.hour in hours):
         for check, seconds in checks_of(course, exercise):
             if "faster_than" in inspect.getsource(check):
                 for busy in (False, True):
@@ -100,4 +100,5 @@ def spin() -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    runs, *hours = map(int, sys.argv[1:]) if sys.argv[1:] else (200, 1)
+    main(runs, set(hours))

@@ -344,11 +344,13 @@ def proof(
     from deepdive.grading.proof import prove_all
     from deepdive.grading.session import open_jail
     from deepdive.scratch import scratch
+    from deepdive.threads import use_one_thread
 
     course = _course()
     hours, names = _hours(course, hour), {_exercise(course, name).name for name in exercise or ()}
     exercises = [each for each in course.exercises if each.hour in hours and (not names or each.name in names)]
     warnings.simplefilter("ignore")  # wrong answers divide by zero
+    use_one_thread()
     problems: list[str] = []
     with ExitStack() as stack:
         stack.enter_context(scratch())

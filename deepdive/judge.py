@@ -14,7 +14,7 @@ import numpy as np
 from deepdive.answer_files import AnswerFileError, StillToDo
 from deepdive.answers import Answer, AnswerDied, AnswerLeft, Call, parameter_names
 from deepdive.course import Course, Exercise
-from deepdive.diagnose import Replayed, name_mistake, right_answer
+from deepdive.diagnose import Replayed, name_mistake, right_answer, unheard
 from deepdive.expect import NotApplicable, Undecided, WrongAnswer
 from deepdive.frames import describe_error, frames_of
 from deepdive.grids import compare
@@ -166,7 +166,7 @@ def _returned(call: Call, value: Any) -> bool:
 def _expected(course: Course, answer: Answer | None, exercise: Exercise) -> str:
     """What the last call should have given, as far as it can be told quickly."""
     if answer is not None and answer.calls:
-        with suppress(Exception, TimeIsUp), time_limit(0.5):
+        with suppress(Exception, TimeIsUp), unheard(), time_limit(0.5):
             last = answer.calls[-1]
             place = next(place for place, event in enumerate(answer.events) if event is last)
             right = Replayed(right_answer(course, exercise), answer.events, jailed=answer.jailed)[place]

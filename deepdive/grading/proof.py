@@ -14,6 +14,7 @@ from dataclasses import replace
 from time import monotonic
 
 from deepdive.course import Course, Exercise
+from deepdive.diagnose import unheard
 from deepdive.grading.run import judge_file
 from deepdive.jail.zygote import Jail
 from deepdive.mutants import (
@@ -62,14 +63,14 @@ def prove_all(
         seed: of the checks' random inputs.
         mutants: judge the mutants of the solutions, too, wherever the answers are tried.
     """
-    with patience():
+    with patience(), unheard():
         here = [trial for exercise in exercises for trial in prove(course, exercise, seed=seed)]
     yield table(here), _problems(here)
     if mutants:
         yield _surveyed(lambda: survey_of(course, exercises, seed=seed))
     if jail is None:
         return
-    with patience():
+    with patience(), unheard():
         jailed = [trial for exercise in exercises for trial in prove_jailed(course, exercise, jail, seed=seed)]
     yield f"\njailed\n\n{table(jailed)}", _problems(jailed) + differences(here, jailed)
     if mutants:

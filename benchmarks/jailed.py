@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.speed_checks import busy_cores, idle
+from benchmarks.speed_checks import busy_cores, idle, watched
 from deepdive.answers import Answer
 from deepdive.assets import use_offline
 from deepdive.course import Course, Exercise, Hour, load_course
@@ -31,7 +32,8 @@ from deepdive.grading.run import grade
 from deepdive.grading.session import open_jail
 from deepdive.jail.zygote import Jail
 from deepdive.judge import judge
-from deepdive.proof import Kind, Known, checks_of, try_answer
+from deepdive.measure import Speedup
+from deepdive.proof import CheckFunction, Kind, Known, checks_of, try_answer
 from deepdive.scratch import scratch
 from deepdive.threads import use_one_thread
 from deepdive.verdict import State, Verdict
@@ -59,8 +61,8 @@ def main() -> None:
 
 
 def compare_hours(hours: list[Hour], course: Course) -> None:
-    say("| hour | in process | jailed | ratio: lowest, median, highest |")
-    say("| --- | --- | --- | --- |")
+    say("| hour | load | in process | jailed | ratio: lowest, median, highest |")
+    say("| --- | --- | --- | --- | --- |")
     for hour in hours:
         with open_jail({hour.number}, unsafe=False) as jail:
             pairs = []
@@ -70,7 +72,9 @@ def compare_hours(hours: list[Hour], course: Course) -> None:
                 pairs += [(here, there)] if count else []  # the first imports and loads
         ratios = [there / here for here, there in pairs]
         seconds = f"{median(h for h, _ in pairs):.2f} s | {median(t for _, t in pairs):.2f} s"
-        say(f"| {hour.number} | {seconds} | {min(ratios):.2f}, {median(ratios):.2f}, {max(ratios):.2f} |")
+        say(
+            f"| {hour.number} | {os.getloadavg()[0]:.1f} | {seconds} | {min(ratios):.2f}, {median(ratios):.2f}, {max(ratios):.2f} |"
+        )
 
 
 def timed(job: Callable[[], list[Verdict]]) -> float:
@@ -100,8 +104,8 @@ def submission(hour: Hour) -> Submission:
 
 
 def compare_speed_checks(hours: list[Hour], course: Course, runs: int, machines: list[str]) -> None:
-    say("| check | machine | in process | jailed |")
-    say("| --- | --- | --- | --- |")
+    say("| check | machine | load | in process | ratio: lowest, median, highest | jailed | ratio |")
+    say("| --- | --- | --- | --- | --- | --- | --- |")
     for hour in hours:
         found = [
             (exercise, check, seconds)
@@ -115,23 +119,34 @@ def compare_speed_checks(hours: list[Hour], course: Course, runs: int, machines:
             for exercise, check, seconds in found:
                 for machine in machines:
                     with busy_cores() if machine == "busy" else idle():
-                        here, there = Counter[str](), Counter[str]()
+                        here, there = Tried(), Tried()
                         for seed in range(runs):
-                            mine = Answer(exercise, right_answer(course, exercise), seconds)
-                            here[str(judge(course, exercise, check, mine, seed=seed).state)] += 1
+                            here.judge(course, check, Answer(exercise, right_answer(course, exercise), seconds), seed)
                             file = JailedFile(jail, hour.number, submission(hour).files[hour.file_name], "solution")
-                            jailed = file.answer(exercise, seconds)
-                            there[str(judge(course, exercise, check, jailed, seed=seed).state)] += 1
+                            there.judge(course, check, file.answer(exercise, seconds), seed)
                             file.close()
-                    say(f"| {exercise.name} | {machine} | {words(here)} | {words(there)} |")
+                    say(f"| {exercise.name} | {machine} | {os.getloadavg()[0]:.1f} | {here} | {there} |")
+
+
+class Tried:
+    """One speed check, tried again and again: the verdicts, and the ratios that were measured."""
+
+    def __init__(self) -> None:
+        self.verdicts = Counter[str]()
+        self.speedups: list[Speedup] = []
+
+    def judge(self, course: Course, check: CheckFunction, answer: Answer, seed: int) -> None:
+        with watched(self.speedups, slow=False):
+            self.verdicts[str(judge(course, answer.exercise, check, answer, seed=seed).state)] += 1
+
+    def __str__(self) -> str:
+        words = ", ".join(f"{count} {state}" for state, count in self.verdicts.items())
+        ratios = [speedup.ratio for speedup in self.speedups]
+        return f"{words} | {min(ratios):.1f}, {median(ratios):.1f}, {max(ratios):.1f}"
 
 
 def say(line: str) -> None:
     print(line, file=sys.__stdout__, flush=True)  # what the answers print is not heard
-
-
-def words(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {state}" for state, count in counts.items())
 
 
 if __name__ == "__main__":

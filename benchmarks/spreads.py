@@ -36,15 +36,14 @@ def print_spreads(*parts: Part) -> None:
     parser.add_argument("parts", nargs="*", choices=[[], *names], metavar="part", help=", ".join(names))
     parser.add_argument("--busy", action="store_true", help="keep every core busy by a process that never rests")
     asked = parser.parse_args()
-    machine = "busy" if asked.busy else "idle"
-    print(f"load before: {os.getloadavg()[0]:.1f}\n")
-    print("| what | machine | answer | runs | least | median | greatest |")
-    print("| --- | --- | --- | --: | --: | --: | --: |")
+    print("| what | answer | runs | least | median | greatest | load |")
+    print("| --- | --- | --: | --: | --: | --: | --: |")
     with busy_cores() if asked.busy else idle():
         for name in asked.parts or names:
             for what, answer, values in names[name](asked.runs):
                 span = f"{min(values):.3g} | {median(values):.3g} | {max(values):.3g}"
-                print(f"| {what} | {machine} | {answer} | {len(values)} | {span} |", flush=True)
+                load = os.getloadavg()[0]
+                print(f"| {what} | {answer} | {len(values)} | {span} | {load:.1f} |", flush=True)
 
 
 def speedups(check: CheckFunction, exercise: str, answers: dict[str, Callable[..., Any]], runs: int) -> Iterable[Row]:

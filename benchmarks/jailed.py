@@ -72,9 +72,8 @@ def compare_hours(hours: list[Hour], course: Course) -> None:
                 pairs += [(here, there)] if count else []  # the first imports and loads
         ratios = [there / here for here, there in pairs]
         seconds = f"{median(h for h, _ in pairs):.2f} s | {median(t for _, t in pairs):.2f} s"
-        say(
-            f"| {hour.number} | {os.getloadavg()[0]:.1f} | {seconds} | {min(ratios):.2f}, {median(ratios):.2f}, {max(ratios):.2f} |"
-        )
+        span = f"{min(ratios):.2f}, {median(ratios):.2f}, {max(ratios):.2f}"
+        say(f"| {hour.number} | {os.getloadavg()[0]:.1f} | {seconds} | {span} |")
 
 
 def timed(job: Callable[[], list[Verdict]]) -> float:

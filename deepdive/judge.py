@@ -22,6 +22,8 @@ from deepdive.limits import TimeIsUp, time_limit
 from deepdive.values import kind
 from deepdive.verdict import State, Verdict
 
+EXPECTED_SECONDS = 0.5  # to find out what a call that raised should have given; a learner waits for it
+
 
 def rng_for(seed: int, exercise: Exercise, check: str) -> np.random.Generator:
     """The random numbers of one check: its own stream, the same whenever the run's seed is the same."""
@@ -166,7 +168,7 @@ def _returned(call: Call, value: Any) -> bool:
 def _expected(course: Course, answer: Answer | None, exercise: Exercise) -> str:
     """What the last call should have given, as far as it can be told quickly."""
     if answer is not None and answer.calls:
-        with suppress(Exception, TimeIsUp), unheard(), time_limit(0.5):
+        with suppress(Exception, TimeIsUp), unheard(), time_limit(EXPECTED_SECONDS):
             last = answer.calls[-1]
             place = next(place for place, event in enumerate(answer.events) if event is last)
             right = Replayed(right_answer(course, exercise), answer.events, jailed=answer.jailed)[place]

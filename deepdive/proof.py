@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from deepdive import diagnose
+from deepdive import judge as judging
 from deepdive.answers import DEFAULT_SECONDS, Answer
 from deepdive.course import Course, Exercise
 from deepdive.diagnose import course_module, known_mistakes, right_answer
-from deepdive.judge import judge
 from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import HELD_AGAINST_NOBODY, WRONG, Verdict
 
@@ -122,12 +122,12 @@ def patience() -> Iterator[None]:
     What they are given then is enough on a machine with other work, too: the proof is about what the checks find.
     """
     global DEFAULT_SECONDS
-    before = DEFAULT_SECONDS, diagnose.MAX_SECONDS, diagnose.MOST_SECONDS
-    DEFAULT_SECONDS, diagnose.MAX_SECONDS, diagnose.MOST_SECONDS = 30.0, 4.0, 60.0
+    before = DEFAULT_SECONDS, diagnose.MAX_SECONDS, diagnose.MOST_SECONDS, judging.EXPECTED_SECONDS
+    DEFAULT_SECONDS, diagnose.MAX_SECONDS, diagnose.MOST_SECONDS, judging.EXPECTED_SECONDS = 30.0, 4.0, 60.0, 10.0
     try:
         yield
     finally:
-        DEFAULT_SECONDS, diagnose.MAX_SECONDS, diagnose.MOST_SECONDS = before
+        DEFAULT_SECONDS, diagnose.MAX_SECONDS, diagnose.MOST_SECONDS, judging.EXPECTED_SECONDS = before
 
 
 def try_answer(
@@ -147,7 +147,7 @@ def try_answer(
     with scratch() as folder, temporary_files_in(folder):
         for check, seconds in checks_of(course, known.exercise, long=long):
             answer = Answer(known.exercise, known.function, seconds)
-            verdicts.append(judge(course, known.exercise, check, answer, seed=seed, path=path))
+            verdicts.append(judging.judge(course, known.exercise, check, answer, seed=seed, path=path))
             if stop_at_first and verdicts[-1].state in WRONG:
                 break
     return Trial(known, tuple(verdicts))

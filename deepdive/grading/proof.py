@@ -119,7 +119,7 @@ def prove_jailed(course: Course, exercise: Exercise, jail: Jail, *, seed: int = 
 def differences(here: Sequence[Trial], jailed: Sequence[Trial]) -> list[str]:
     """What checks made of the same answers with a jail and without, where that is not the same, each in a line."""
     return [
-        f"{mine.known}, {a.check}: here {_told(a)}, jailed {_told(b)}"
+        f"{mine.known}, {a.check}: here {_shown(a)}, jailed {_shown(b)}"
         for mine, theirs in zip(here, jailed, strict=True)
         for a, b in zip(mine.verdicts, theirs.verdicts, strict=True)
         if not (_undecided(a, b) or _same(a, b))
@@ -133,9 +133,21 @@ def _same(a: Verdict, b: Verdict) -> bool:
 
 
 def _told(verdict: Verdict) -> tuple[str, ...]:
-    # Without the names of temporary folders, and the digits that depend on how many threads add up.
-    texts = (verdict.called, verdict.expected, verdict.got)
-    return verdict.state, *(re.sub(r"(\.\d{4})\d+", r"\1", re.sub(r"/tmp/\S*", "/tmp/…", text)) for text in texts)
+    texts = [verdict.called, verdict.expected, verdict.got]
+    for pattern, word in _BY_CHANCE:
+        texts = [re.sub(pattern, word, text) for text in texts]
+    return verdict.state, *texts
+
+
+_BY_CHANCE = (
+    (r"/tmp/\S*", "/tmp/…"),  # the names of temporary folders
+    (r"(\.\d{4})\d+", r"\1"),  # digits that depend on the order in which numbers are added up
+    (r"\S+× its speed \(median of \d+ pairs\)", "…× its speed"),
+)
+
+
+def _shown(verdict: Verdict) -> str:
+    return " · ".join(filter(None, (*_told(verdict), verdict.mistake)))
 
 
 def _undecided(*verdicts: Verdict) -> bool:

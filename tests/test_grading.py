@@ -126,6 +126,28 @@ def test_known_answers_get_the_same_verdicts_jailed_and_not(
 
 
 @needs_jail
+def test_the_proof_command_tries_every_answer_and_mutant_in_a_jail_too(run: Run) -> None:
+    done = run("deepdive", "proof", "--jailed", "--mutants", "--exercise", "double")
+    assert done.returncode == 0, done.stderr
+    here, jailed = done.stdout.split("jailed\n")
+    assert "| all 1 | 2 | 1 of 1 | 2 of 2 | 2 of 2 | 0 |" in here
+    assert here.split() == jailed.split()
+
+
+@needs_jail
+def test_the_proof_command_tells_what_is_judged_otherwise_in_a_jail(run: Run, small_course: Course) -> None:
+    checks = small_course.root / "checks" / "test_hour1_small.py"
+    text = checks.read_text(encoding="utf-8")
+    checks.write_text(text.replace("equals(np.array([2, 4, 10]))", "equals(np.array([2, 4, 10 + answer.jailed]))"))
+    done = run("deepdive", "proof", "--jailed", "--exercise", "double")
+    assert done.returncode == 1
+    assert "double, solution double: refused by test_doubles_whole_numbers\n" in done.stderr
+    assert (
+        "double, solution double, test_doubles_whole_numbers: here passed, jailed failed · double(x: " in done.stderr
+    )
+
+
+@needs_jail
 def test_a_stub_is_to_do_in_the_jail_too(jail: Zygote | Cold) -> None:
     stub = (ROOT / "exercises" / "hour1_attention.py").read_bytes()
     verdicts = grade(COURSE, Submission("stub", {"hour1_attention.py": stub}), jail, seed=0, hours={1})

@@ -72,9 +72,11 @@ def prove_all(
         return
     with patience(), unheard():
         jailed = [trial for exercise in exercises for trial in prove_jailed(course, exercise, jail, seed=seed)]
-    yield f"\njailed\n\n{table(jailed)}", _problems(jailed) + differences(here, jailed)
+    there = [f"jailed: {problem}" for problem in _problems(jailed)]
+    yield f"\njailed\n\n{table(jailed)}", there + differences(here, jailed)
     if mutants:
-        yield _surveyed(lambda: survey_jailed(course, exercises, jail, seed=seed))
+        figures, there = _surveyed(lambda: survey_jailed(course, exercises, jail, seed=seed))
+        yield figures, [f"jailed: {problem}" for problem in there]
 
 
 def _problems(trials: Sequence[Trial]) -> list[str]:

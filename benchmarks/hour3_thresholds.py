@@ -1,9 +1,9 @@
 """Where the thresholds of hour 3's checks come from: the spread of the solution and of wrong answers over many runs.
 
-    python benchmarks/hour3_thresholds.py 20
+    python benchmarks/hour3_thresholds.py 20                     # on an idle machine
+    python benchmarks/hour3_thresholds.py 20 speeds --busy
 
-Prints, for every threshold, the least, the median and the greatest of so many runs with other random inputs. Run
-it on an idle machine, and again with the other cores kept busy.
+Only `speeds` looks at a clock; what the others print depends on the seeds alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import io
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -21,28 +20,16 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import numpy as np
 import torch
 
+from benchmarks.spreads import Row, print_spreads, speedups
 from checks import test_hour3_models as checks
 from checks.given import hour3_models as given
 from checks.mistakes import hour3_models as mistakes
-from deepdive import measure
 from deepdive.assets import checkpoint
 from solutions import hour3_models as right
 from tests.alternatives import hour3_models as alternatives
 
 
-def main(runs: int) -> None:
-    torch.set_num_threads(1)
-    print("| what | answer | least | median | greatest |")
-    print("| --- | --- | --: | --: | --: |")
-    for part in (tolerances, paddings, trainings, speeds, recalls):
-        for what, answer, values in part(runs):
-            print(f"| {what} | {answer} | {min(values):.3g} | {median(values):.3g} | {max(values):.3g} |", flush=True)
-
-
-Rows = Iterable[tuple[str, str, list[float]]]
-
-
-def tolerances(runs: int) -> Rows:
+def tolerances(runs: int) -> Iterable[Row]:
     """The greatest difference from the expected values that right answers give, against 1e-5."""
     answers: dict[str, Callable[..., Any]] = {
         "solution": right.embed,
@@ -66,7 +53,7 @@ def tolerances(runs: int) -> Rows:
             yield "embed, MiniLM: error", name, [float((got - expected).abs().max())]
 
 
-def trainings(runs: int) -> Rows:
+def trainings(runs: int) -> Iterable[Row]:
     """What a training comes to: accuracy, and the mean loss."""
     answers = {
         "solution": right.train_with_trainer,
@@ -93,7 +80,7 @@ def trainings(runs: int) -> Rows:
         yield "train_with_trainer, 20 rows: moved by", name, moves
 
 
-def recalls(runs: int) -> Rows:
+def recalls(runs: int) -> Iterable[Row]:
     """The share of first halves that find their second halves."""
     model, tokenizer = given.pretrained_bert(checkpoint("minilm"))
     for name, search in {
@@ -109,7 +96,7 @@ def recalls(runs: int) -> Rows:
         yield "semantic_search: recall@1", name, found
 
 
-def paddings(runs: int) -> Rows:
+def paddings(runs: int) -> Iterable[Row]:
     """The share of padding in all positions."""
     for name, answer in {
         "solution": right.embed_fast,
@@ -125,28 +112,18 @@ def paddings(runs: int) -> Rows:
         yield "embed_fast: padding", name, shares
 
 
-def speeds(runs: int) -> Rows:
-    """How many times faster than padding to the maximum: medians of seven pairs and more."""
-    for name, answer in {
+def speeds(runs: int) -> Iterable[Row]:
+    """How many times faster than padding to the maximum."""
+    answers = {
         "solution": right.embed_fast,
         "from the longest, by 16": alternatives.fast_from_the_longest,
         "by sorted texts": alternatives.fast_by_sorted_texts,
         "wrong: not sorted": mistakes.did_not_sort,
         "wrong: padded to the limit": mistakes.padded_all_to_the_limit,
-    }.items():
-        ratios = []
-        for seed in range(runs):
-            rng, (model, tokenizer) = np.random.default_rng(seed), given.encoder(23, limit=128)
-
-            def inputs(rng: Any = rng, model: Any = model, tokenizer: Any = tokenizer) -> list[tuple[Any, ...]]:
-                return [(checks.short_and_long_texts(rng), model, tokenizer)]
-
-            measured = measure.speedup(
-                measure.timed(answer), checks.padded_to_the_maximum, inputs, 1.5, lambda expected, got: None
-            )
-            ratios.append(measured.ratio)
-        yield "embed_fast: speedup", name, ratios
+    }
+    return speedups(checks.test_is_faster_than_padding_to_the_maximum, "embed_fast", answers, runs)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    torch.set_num_threads(1)
+    print_spreads(tolerances, paddings, trainings, speeds, recalls)

@@ -1,55 +1,77 @@
-"""What stands beside the thresholds of hour 4, measured: `python benchmarks/hour4_thresholds.py [runs]`.
+"""What stands beside the thresholds of hour 4, measured.
 
-Once as it is, and once with another program on one of the cores (`python -c "while 1: pass"`).
+    python benchmarks/hour4_thresholds.py 20                           # on an idle machine
+    python benchmarks/hour4_thresholds.py 20 memory speeds --busy
+
+`padding`, `order` and `problems` depend on the seeds alone.
 """
+
+from __future__ import annotations
 
 import itertools
 import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from statistics import quantiles
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ["HF_DATASETS_CACHE"] = tempfile.mkdtemp()
-from deepdive.assets import checkpoint, sample_reviews, use_offline
+from deepdive.assets import sample_reviews, use_offline
 
 use_offline()
 import datasets  # noqa: E402
 import numpy as np  # noqa: E402
 
+from benchmarks.spreads import Row, print_spreads, speedups  # noqa: E402
 from checks import test_hour4_datasets as checks  # noqa: E402
 from checks.given import hour4_datasets as handed  # noqa: E402
 from checks.mistakes import hour4_datasets as wrong  # noqa: E402
-from deepdive import measure  # noqa: E402
 from solutions import hour4_datasets as right  # noqa: E402
 from tests.alternatives import hour4_datasets as other  # noqa: E402
 
-RUNS = int(sys.argv[1]) if len(sys.argv) > 1 else 20
 datasets.disable_progress_bars()
 
+BATCHERS = (
+    right.bucket_batches,
+    other.sorted_as_a_whole,
+    other.pooled_by_torch,
+    wrong.left_the_pools_sorted,
+    wrong.took_small_pools,
+    wrong.ignored_the_lengths,
+)
 
-def show(what, values):
-    print(f"{what:45} {min(values):8.3g} to {max(values):8.3g}  ({len(values)} runs)", flush=True)
 
-
-def padding():
-    batchers = [right.bucket_batches, other.sorted_as_a_whole, other.pooled_by_torch, wrong.left_the_pools_sorted]
-    for batcher in [*batchers, wrong.took_small_pools, wrong.ignored_the_lengths]:
-        wastes, rising = [], []
-        for seed in range(RUNS):
+def padding(runs: int) -> Iterable[Row]:
+    """The share of padding in all positions, batches of 16 of 1,000 reviews."""
+    for batcher in BATCHERS:
+        shares = []
+        for seed in range(runs):
             lengths = checks._real_lengths(np.random.default_rng(seed))
             batches = batcher(lengths, 16, seed)
-            longest = [max(lengths[index] for index in batch) for batch in batches]
-            positions = sum(len(batch) * long for batch, long in zip(batches, longest, strict=True))
-            wastes.append(1 - sum(lengths) / positions)
-            rising.append(sum(a < b for a, b in itertools.pairwise(longest[:-1])) / (len(longest) - 2))
-        show(f"padding, {batcher.__name__}", wastes)
-        show(f"share rising, {batcher.__name__}", rising)
+            positions = sum(len(batch) * max(lengths[index] for index in batch) for batch in batches)
+            shares.append(1 - sum(lengths) / positions)
+        yield "bucket_batches: padding", batcher.__name__, shares
 
 
-def problems():
-    def a_few_signs(dataset):
+def order(runs: int) -> Iterable[Row]:
+    """The share of batches that are followed by a longer one."""
+    for batcher in BATCHERS:
+        shares = []
+        for seed in range(runs):
+            lengths = checks._real_lengths(np.random.default_rng(seed))
+            longest = [max(lengths[index] for index in batch) for batch in batcher(lengths, 16, seed)[:-1]]
+            shares.append(sum(a < b for a, b in itertools.pairwise(longest)) / (len(longest) - 1))
+        yield "bucket_batches: followed by a longer one", batcher.__name__, shares
+
+
+def problems(runs: int) -> Iterable[Row]:
+    """The least recall or precision of all kinds of problems."""
+
+    def a_few_signs(dataset: Any) -> list[tuple[str, int]]:
         signs = re.compile("Ã.|â€|Â|\ufffd")
         return wrong._where(dataset, "mojibake", lambda text: bool(signs.search(text)))
 
@@ -59,58 +81,52 @@ def problems():
     finders += [wrong.knew_one_separator, wrong.knew_names_only, wrong.found_only_labels_above]
     for finder in finders:
         worst = []
-        for seed in range(RUNS):
+        for seed in range(runs):
             columns, planted = checks.poisoned(np.random.default_rng(seed))
             found = finder(handed.dataset_of(columns))
-            measured = [measure_of(found, planted, kind) for kind in checks.KINDS for measure_of in MEASURES]
+            measured = [of(found, planted, kind) for kind in checks.KINDS for of in (checks.recall, checks.precision)]
             worst.append(min(measured))
-        show(f"least precision or recall, {finder.__name__}", worst)
+        yield "find_problems: least precision or recall", finder.__name__, worst
 
 
-MEASURES = (checks.recall, checks.precision)
-
-
-def memory():
+def memory(runs: int) -> Iterable[Row]:
+    """Megabytes held at the peak, to read 50 rows of 106 MB of text."""
     texts, _ = sample_reviews(100, seed=2)
     small, large = (handed.large_parquet(f"{groups}.parquet", texts, groups) for groups in (1, 80))
     readers = [right.stream_reviews, other.streamed_by_hand, wrong.loaded_the_whole_file]
     for reader in [*readers, wrong.listed_the_whole_stream]:
-        reader(small, 1)
-        limits = []
-        for _ in range(RUNS):
-            limit = next(
-                mb for mb in (10, 20, 40, 75, 100, 150, 200, 400) if handed.stays_below(reader, large, 50, mb)
-            )
-            limits.append(limit)
-        show(f"MB that suffice, {reader.__name__}", limits)
+        reader(small, 1)  # imports are not counted
+        peaks = []
+        for _ in range(runs):
+            with tempfile.TemporaryDirectory() as cache:  # what was loaded before is not loaded again
+                datasets.config.HF_DATASETS_CACHE = Path(cache)
+                peaks.append(handed.peak_of(reader, large, 50)[1])
+        yield "stream_reviews: MB at the peak", reader.__name__, peaks
 
 
-def speed():
-    tokenizer = handed.tokenizer_of(checkpoint("distilbert-base-uncased"))
-    texts, labels = sample_reviews(400, seed=1)
-    rng = np.random.default_rng(0)
+def speeds(runs: int) -> Iterable[Row]:
+    """How many times faster than the tokenizer that is written in Python."""
 
-    def fresh_inputs():
-        rows = rng.choice(len(texts), size=24, replace=False).tolist()
-        columns = {"text": [texts[row] for row in rows], "label": [labels[row] for row in rows]}
-        return [(handed.dataset_of(columns, checks.CLASSES), tokenizer, 256)]
+    def report(lengths: list[int], max_length: int) -> dict[str, float]:
+        cuts = quantiles(lengths, n=100, method="inclusive")
+        share = sum(length > max_length for length in lengths) / len(lengths)
+        return {"p50": cuts[49], "p90": cuts[89], "p99": cuts[98], "truncated_share": share}
 
-    def word_by_word(dataset, tokenizer, max_length):
-        return [[tokenizer.tokenize(word) for word in text.split()] for text in dataset["text"][:]]
+    def text_by_text(dataset: Any, tokenizer: Any, max_length: int) -> dict[str, float]:
+        return report([len(tokenizer(row["text"])["input_ids"]) for row in dataset], max_length)
 
-    def row_by_row(dataset, tokenizer, max_length):
-        return [len(tokenizer(row["text"])["input_ids"]) for row in dataset]
+    def word_by_word(dataset: Any, tokenizer: Any, max_length: int) -> dict[str, float]:
+        cut = [[tokenizer.tokenize(word) for word in text.split(" ")] for text in dataset["text"][:]]
+        return report([2 + sum(map(len, pieces)) for pieces in cut], max_length)
 
-    for function in (right.length_report, other.report_by_map, row_by_row, word_by_word):
-        ratios = []
-        for _ in range(RUNS):
-            timed = measure.timed(function)
-            found = measure.speedup(timed, checks.row_by_row_in_python, fresh_inputs, 2, lambda a, b: None)
-            ratios.append(found.ratio)
-        show(f"speed, {function.__name__}", ratios)
+    answers = {
+        "solution": right.length_report,
+        "by map": other.report_by_map,
+        "text by text": text_by_text,
+        "wrong: word by word": word_by_word,
+    }
+    return speedups(checks.test_lets_the_fast_tokenizer_work, "length_report", answers, runs)
 
 
 if __name__ == "__main__":
-    for part in (padding, problems, memory, speed):
-        if len(sys.argv) < 3 or part.__name__ in sys.argv[2:]:
-            part()
+    print_spreads(padding, order, problems, memory, speeds)

@@ -2,13 +2,16 @@
 
 Interleaved in one run: the checks of an hour on its solution in this process, and the same in a jail that is warm.
 
-    python benchmarks/jailed.py hours 1 2 3 4      # ratios of times
-    python benchmarks/jailed.py speed 100 1        # the speed checks of hour 1 so often, both ways, idle and busy
+    python benchmarks/jailed.py hours 1 2 3 4        # ratios of times
+    python benchmarks/jailed.py speed 100 1          # the speed checks so often, both ways, idle and busy
+    python benchmarks/jailed.py speed 100 1 --only busy
 """
 
 from __future__ import annotations
 
+import argparse
 import inspect
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -18,39 +21,48 @@ from time import perf_counter
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.speed_checks import busy_cores, idle
+from benchmarks.speed_checks import busy_cores, idle, watched
 from deepdive.answers import Answer
 from deepdive.assets import use_offline
 from deepdive.course import Course, Exercise, Hour, load_course
-from deepdive.diagnose import right_answer
+from deepdive.diagnose import right_answer, unheard
 from deepdive.grading.intake import Submission
 from deepdive.grading.jailed import JailedFile
 from deepdive.grading.run import grade
 from deepdive.grading.session import open_jail
 from deepdive.jail.zygote import Jail
 from deepdive.judge import judge
-from deepdive.proof import Kind, Known, checks_of, try_answer
+from deepdive.measure import Speedup
+from deepdive.proof import CheckFunction, Kind, Known, checks_of, try_answer
 from deepdive.scratch import scratch
+from deepdive.threads import use_one_thread
 from deepdive.verdict import State, Verdict
 
 ROOT = Path(__file__).parent.parent
 ROUNDS = 5
 
 
-def main(what: str, numbers: list[int]) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("what", choices=["hours", "speed"])
+    parser.add_argument("numbers", type=int, nargs="+", help="hours; for speed, first how often")
+    parser.add_argument("--only", choices=["idle", "busy"], help="on the machine as it is, or with every core busy")
+    asked = parser.parse_args()
+    use_one_thread()
     use_offline()
     course = load_course(ROOT)
-    with scratch():
-        if what == "hours":
-            compare_hours([hour for hour in course.hours if hour.number in numbers], course)
+    runs, numbers = (0, asked.numbers) if asked.what == "hours" else (asked.numbers[0], asked.numbers[1:])
+    hours = [hour for hour in course.hours if hour.number in numbers]
+    with scratch(), unheard():
+        if asked.what == "hours":
+            compare_hours(hours, course)
         else:
-            runs, *numbers = numbers
-            compare_speed_checks([hour for hour in course.hours if hour.number in numbers], course, runs)
+            compare_speed_checks(hours, course, runs, [asked.only] if asked.only else ["idle", "busy"])
 
 
 def compare_hours(hours: list[Hour], course: Course) -> None:
-    print("| hour | in process | jailed | ratio: lowest, median, highest |")
-    print("| --- | --- | --- | --- |")
+    say("| hour | load | in process | jailed | ratio: lowest, median, highest |")
+    say("| --- | --- | --- | --- | --- |")
     for hour in hours:
         with open_jail({hour.number}, unsafe=False) as jail:
             pairs = []
@@ -60,9 +72,8 @@ def compare_hours(hours: list[Hour], course: Course) -> None:
                 pairs += [(here, there)] if count else []  # the first imports and loads
         ratios = [there / here for here, there in pairs]
         seconds = f"{median(h for h, _ in pairs):.2f} s | {median(t for _, t in pairs):.2f} s"
-        print(
-            f"| {hour.number} | {seconds} | {min(ratios):.2f}, {median(ratios):.2f}, {max(ratios):.2f} |", flush=True
-        )
+        span = f"{min(ratios):.2f}, {median(ratios):.2f}, {max(ratios):.2f}"
+        say(f"| {hour.number} | {os.getloadavg()[0]:.1f} | {seconds} | {span} |")
 
 
 def timed(job: Callable[[], list[Verdict]]) -> float:
@@ -71,7 +82,7 @@ def timed(job: Callable[[], list[Verdict]]) -> float:
     seconds = perf_counter() - began
     wrong = [v for v in verdicts if v.state not in (State.PASSED, State.NOT_APPLICABLE)]
     if wrong:
-        print(f"not right: {wrong}", file=sys.stderr)
+        say(f"not right: {wrong}")
     return seconds
 
 
@@ -91,9 +102,9 @@ def submission(hour: Hour) -> Submission:
     return Submission("solution", {hour.file_name: (ROOT / "solutions" / hour.file_name).read_bytes()})
 
 
-def compare_speed_checks(hours: list[Hour], course: Course, runs: int) -> None:
-    print("| check | machine | in process | jailed |")
-    print("| --- | --- | --- | --- |")
+def compare_speed_checks(hours: list[Hour], course: Course, runs: int, machines: list[str]) -> None:
+    say("| check | machine | load | in process | ratio: lowest, median, highest | jailed | ratio |")
+    say("| --- | --- | --- | --- | --- | --- | --- |")
     for hour in hours:
         found = [
             (exercise, check, seconds)
@@ -105,23 +116,37 @@ def compare_speed_checks(hours: list[Hour], course: Course, runs: int) -> None:
             continue
         with open_jail({hour.number}, unsafe=False) as jail:
             for exercise, check, seconds in found:
-                for busy in (False, True):
-                    with busy_cores() if busy else idle():
-                        here, there = Counter[str](), Counter[str]()
+                for machine in machines:
+                    with busy_cores() if machine == "busy" else idle():
+                        here, there = Tried(), Tried()
                         for seed in range(runs):
-                            mine = Answer(exercise, right_answer(course, exercise), seconds)
-                            here[str(judge(course, exercise, check, mine, seed=seed).state)] += 1
+                            here.judge(course, check, Answer(exercise, right_answer(course, exercise), seconds), seed)
                             file = JailedFile(jail, hour.number, submission(hour).files[hour.file_name], "solution")
-                            jailed = file.answer(exercise, seconds)
-                            there[str(judge(course, exercise, check, jailed, seed=seed).state)] += 1
+                            there.judge(course, check, file.answer(exercise, seconds), seed)
                             file.close()
-                    machine = "busy" if busy else "idle"
-                    print(f"| {exercise.name} | {machine} | {words(here)} | {words(there)} |", flush=True)
+                    say(f"| {exercise.name} | {machine} | {os.getloadavg()[0]:.1f} | {here} | {there} |")
 
 
-def words(counts: Counter[str]) -> str:
-    return ", ".join(f"{count} {state}" for state, count in counts.items())
+class Tried:
+    """One speed check, tried again and again: the verdicts, and the ratios that were measured."""
+
+    def __init__(self) -> None:
+        self.verdicts = Counter[str]()
+        self.speedups: list[Speedup] = []
+
+    def judge(self, course: Course, check: CheckFunction, answer: Answer, seed: int) -> None:
+        with watched(self.speedups, slow=False):
+            self.verdicts[str(judge(course, answer.exercise, check, answer, seed=seed).state)] += 1
+
+    def __str__(self) -> str:
+        words = ", ".join(f"{count} {state}" for state, count in self.verdicts.items())
+        ratios = [speedup.ratio for speedup in self.speedups]
+        return f"{words} | {min(ratios):.1f}, {median(ratios):.1f}, {max(ratios):.1f}"
+
+
+def say(line: str) -> None:
+    print(line, file=sys.__stdout__, flush=True)  # what the answers print is not heard
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], [int(number) for number in sys.argv[2:]])
+    main()

@@ -321,7 +321,8 @@ def assets(
 
 @app.command()
 def proof(
-    hour: Annotated[int | None, typer.Option(help="Only this hour.")] = None,
+    hour: Annotated[list[int] | None, typer.Option(help="Only this hour (repeatable).")] = None,
+    exercise: Annotated[list[str] | None, typer.Option(help="Only this exercise (repeatable).")] = None,
     seed: Annotated[int, typer.Option(help="The seed of the checks' random inputs.")] = 0,
     mutants: Annotated[
         bool,
@@ -330,36 +331,35 @@ def proof(
             help="Also mutate the solutions and see that the checks notice; takes about a minute an hour.",
         ),
     ] = False,
+    jailed: Annotated[
+        bool,
+        typer.Option("--jailed", help="Also hand every answer in, and see that it is judged the same in a jail."),
+    ] = False,
 ) -> None:
     """Prove the checks: try every right and every wrong answer that is known, and say what became of each."""
-    import warnings
+    from contextlib import ExitStack
 
     from deepdive.assets import AssetError, use_offline
-    from deepdive.mutants import ControlError, survey_of
-    from deepdive.proof import prove, table
+    from deepdive.grading.proof import prove_all
+    from deepdive.grading.session import open_jail
     from deepdive.scratch import scratch
+    from deepdive.threads import use_one_thread
 
-    try:
-        use_offline()
-    except AssetError as error:
-        _stop(str(error))
     course = _course()
-    exercises = [e for e in course.exercises if hour in (None, e.hour)]
-    if not exercises:
-        _stop(f"there is no hour {hour}")
-    warnings.simplefilter("ignore")  # wrong answers divide by zero
-    with scratch():
-        trials = [trial for exercise in exercises for trial in prove(course, exercise, seed=seed)]
-    typer.echo(table(trials))
-    problems = [f"{t.known.exercise.name}, {t.known.kind} {t.known.name}: {t.problem}" for t in trials if t.problem]
-    if mutants:
+    hours, names = _hours(course, hour), {_exercise(course, name).name for name in exercise or ()}
+    exercises = [each for each in course.exercises if each.hour in hours and (not names or each.name in names)]
+    use_one_thread()
+    problems: list[str] = []
+    with ExitStack() as stack:
+        stack.enter_context(scratch())
         try:
-            survey = survey_of(course, exercises, seed=seed)
-        except ControlError as error:
-            problems.append(str(error))
-        else:
-            typer.echo(survey.summary)
-            problems += survey.problems
+            use_offline()
+            jail = stack.enter_context(open_jail(hours, unsafe=False)) if jailed else None
+        except (AssetError, RuntimeError) as error:
+            _stop(str(error))
+        for figures, found in prove_all(course, exercises, jail, seed=seed, mutants=mutants):
+            typer.echo(figures)
+            problems += found
     for problem in problems:
         typer.echo(problem, err=True)
     if problems:

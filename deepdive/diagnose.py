@@ -15,9 +15,11 @@ verdict.
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import takewhile
@@ -120,8 +122,7 @@ def name_mistake(course: Course, answer: Answer) -> Mistake | None:
     try:
         each = sum(event.seconds for event in events)
         # The alarm is the last resort: whatever it rings in, a library that loads a model say, is left half done.
-        with warnings.catch_warnings(), time_limit(3 * _budget(known, each)):
-            warnings.simplefilter("ignore")
+        with unheard(), time_limit(3 * _budget(known, each)):
             began = monotonic()
             right = Replayed(reference, events)
             if all(_agrees(event, right[index], right[index]) for index, event in enumerate(events)):
@@ -135,6 +136,19 @@ def name_mistake(course: Course, answer: Answer) -> Mistake | None:
     except (TimeIsUp, CannotReplay):
         return None
     return fitting[0] if len(fitting) == 1 else None
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Let what known answers print in the block, their progress bars and warnings included, disturb nobody."""
+    with (
+        open(os.devnull, "w", encoding="utf-8") as nowhere,
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _budget(known: Sequence[Mistake], each: float) -> float:

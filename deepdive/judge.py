@@ -14,13 +14,15 @@ import numpy as np
 from deepdive.answer_files import AnswerFileError, StillToDo
 from deepdive.answers import Answer, AnswerDied, AnswerLeft, Call, parameter_names
 from deepdive.course import Course, Exercise
-from deepdive.diagnose import Replayed, name_mistake, right_answer
+from deepdive.diagnose import Replayed, name_mistake, right_answer, unheard
 from deepdive.expect import NotApplicable, Undecided, WrongAnswer
 from deepdive.frames import describe_error, frames_of
 from deepdive.grids import compare
 from deepdive.limits import TimeIsUp, time_limit
 from deepdive.values import kind
 from deepdive.verdict import State, Verdict
+
+EXPECTED_SECONDS = 0.5  # to find out what a call that raised should have given; a learner waits for it
 
 
 def rng_for(seed: int, exercise: Exercise, check: str) -> np.random.Generator:
@@ -166,7 +168,7 @@ def _returned(call: Call, value: Any) -> bool:
 def _expected(course: Course, answer: Answer | None, exercise: Exercise) -> str:
     """What the last call should have given, as far as it can be told quickly."""
     if answer is not None and answer.calls:
-        with suppress(Exception, TimeIsUp), time_limit(0.5):
+        with suppress(Exception, TimeIsUp), unheard(), time_limit(EXPECTED_SECONDS):
             last = answer.calls[-1]
             place = next(place for place, event in enumerate(answer.events) if event is last)
             right = Replayed(right_answer(course, exercise), answer.events, jailed=answer.jailed)[place]

@@ -7,15 +7,17 @@ sentence and by no other; every alternative right answer passes. No checker ship
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from deepdive import diagnose
+from deepdive import judge as judging
 from deepdive.answers import DEFAULT_SECONDS, Answer
 from deepdive.course import Course, Exercise
 from deepdive.diagnose import course_module, known_mistakes, right_answer
-from deepdive.judge import judge
 from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import HELD_AGAINST_NOBODY, WRONG, Verdict
 
@@ -38,6 +40,9 @@ class Known:
     kind: Kind
     name: str
     function: Callable[..., Any]
+
+    def __str__(self) -> str:
+        return f"{self.exercise.name}, {self.kind} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,21 @@ def checks_of(course: Course, exercise: Exercise, *, long: bool = False) -> list
     return [(getattr(module, check.name), float(check.seconds or DEFAULT_SECONDS)) for check in chosen]
 
 
+@contextmanager
+def patience() -> Iterator[None]:
+    """Let answers and diagnosis take longer in the block than a learner would wait.
+
+    What they are given then is enough on a machine with other work, too: the proof is about what the checks find.
+    """
+    global DEFAULT_SECONDS
+    before = DEFAULT_SECONDS, diagnose.MAX_SECONDS, diagnose.MOST_SECONDS, judging.EXPECTED_SECONDS
+    DEFAULT_SECONDS, diagnose.MAX_SECONDS, diagnose.MOST_SECONDS, judging.EXPECTED_SECONDS = 30.0, 4.0, 60.0, 10.0
+    try:
+        yield
+    finally:
+        DEFAULT_SECONDS, diagnose.MAX_SECONDS, diagnose.MOST_SECONDS, judging.EXPECTED_SECONDS = before
+
+
 def try_answer(
     course: Course, known: Known, *, seed: int = 0, stop_at_first: bool = False, long: bool = False
 ) -> Trial:
@@ -127,7 +147,7 @@ def try_answer(
     with scratch() as folder, temporary_files_in(folder):
         for check, seconds in checks_of(course, known.exercise, long=long):
             answer = Answer(known.exercise, known.function, seconds)
-            verdicts.append(judge(course, known.exercise, check, answer, seed=seed, path=path))
+            verdicts.append(judging.judge(course, known.exercise, check, answer, seed=seed, path=path))
             if stop_at_first and verdicts[-1].state in WRONG:
                 break
     return Trial(known, tuple(verdicts))

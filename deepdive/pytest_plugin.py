@@ -32,6 +32,7 @@ from deepdive.kept import Kept, Keys, settings_of
 from deepdive.outline import outline_of
 from deepdive.report.block import block, file_block
 from deepdive.scratch import scratch, temporary_files_in
+from deepdive.threads import use_one_thread
 from deepdive.verdict import HELD_AGAINST_NOBODY, State, Verdict, in_course_order, record_of, write_record
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"the course cannot be read: {error}") from error
     for hour in course.hours:
         config.addinivalue_line("markers", f"hour{hour.number}: a check of hour {hour.number}")
+    use_one_thread()
     try:
         use_offline()
     except AssetError as error:

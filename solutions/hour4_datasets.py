@@ -392,11 +392,12 @@ def stream_reviews(data_files: str | dict[str, str], n: int) -> list[dict[str, s
     Returns:
         The rows, `{"text": str, "label": int}`, labels as ids. No more is read of a file, and held in memory, than it
         takes, give or take 10,000 rows of a csv or a few row groups of a parquet file: if the rest is damaged, nobody
-        notices.
+        notices. A text or a label that the file does not have is None, and a label of -1 stays.
 
     Raises:
         FileNotFoundError: there is no such file; the message shows its path.
-        ValueError: n below 0; the message shows it.
+        ValueError: n below 0 (the message shows it); what else is wrong with the rows that are read, in the words of
+            the library.
 
     Source:
         https://huggingface.co/docs/datasets/stream

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from deepdive.course import Course, load_course
+from deepdive.threads import use_one_thread
 
 ROOT = Path(__file__).parent.parent
+use_one_thread()  # as under the plugin, before torch is imported
 
 SOLUTION = '''"""Hour 1 · Small things
 

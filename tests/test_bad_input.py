@@ -260,6 +260,22 @@ def test_a_damaged_csv_is_refused_with_its_path(kind: str, written: Callable[...
         hour4.load_reviews({"train": path})
 
 
+UNNOTICED = ("no column label", "no column text", "label -1")
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_csv_is_refused_by_a_stream_or_shows_what_is_missing(
+    kind: str, written: Callable[..., str]
+) -> None:
+    path = written("reviews of mine.csv", *DAMAGED[kind])
+    if kind in UNNOTICED:
+        *_, last = hour4.stream_reviews(path, 10)
+        assert last["text"] is None or last["label"] in (None, -1)
+    else:
+        with pytest.raises(ValueError, match=r"\w"):
+            hour4.stream_reviews(path, 10)
+
+
 def test_the_damaged_one_of_two_files_is_named(written: Callable[..., str]) -> None:
     files = {"train": written("whole.csv", "text,label\nFine.,1\n"), "test": written("cut.csv", "text\nFine.\n")}
     with pytest.raises(ValueError, match=r"cut\.csv"):

@@ -1,9 +1,7 @@
 """A graded run judges as a learner's own run does, with the submitted code in a jail."""
 
-import inspect
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -15,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from deepdive import diagnose, proof
 from deepdive.course import Course, Exercise, load_course
 from deepdive.grading.intake import MAX_BYTES, Submission, take
 from deepdive.grading.jailed import JailedFile
+from deepdive.grading.proof import differences, try_jailed
 from deepdive.grading.run import grade
 from deepdive.grading.session import LIGHT, open_jail
 from deepdive.jail.bwrap import Room
 from deepdive.jail.zygote import Cold, Zygote, choose_tier
-from deepdive.proof import Kind, Known, known_answers, try_answer
+from deepdive.proof import Kind, known_answers, patience, try_answer
 from deepdive.verdict import State, Verdict
 from tests.conftest import ROOT, Run
 
@@ -34,11 +32,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No learner waits here, and on a busy machine what answers and diagnosis may take is not enough."""
-    monkeypatch.setattr(proof, "DEFAULT_SECONDS", 30.0)
-    monkeypatch.setattr(diagnose, "MAX_SECONDS", 4.0)
-    monkeypatch.setattr(diagnose, "MOST_SECONDS", 60.0)
+def _patience() -> Iterator[None]:
+    with patience():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -100,68 +96,6 @@ def test_two_names_that_differ_in_case_only_are_one_too_many(small_course: Cours
 # --- the same verdicts, both ways ---
 
 
-HEAD = """
-import sys
-import types
-
-
-def _module(name, source=""):
-    package, _, last = name.rpartition(".")
-    made = sys.modules[name] = types.ModuleType(name)
-    if package:
-        setattr(sys.modules.get(package) or _module(package), last, made)
-    exec(compile(source, name, "exec"), made.__dict__)
-    return made
-
-
-_module("deepdive.diagnose").mistake = lambda of: lambda function: function
-_module("tests.alternatives").alternative = lambda of: lambda function: function
-"""
-
-
-def as_submission(known: Known) -> bytes:
-    """A known answer as a file that somebody could hand in: all it uses is in it."""
-    name = COURSE.hour(known.exercise.hour).file_name
-    solution = (ROOT / "solutions" / name).read_text(encoding="utf-8")
-    if known.kind is Kind.SOLUTION:
-        return solution.encode()
-    module = inspect.getmodule(known.function)
-    assert module is not None
-    head = f"{HEAD}\n_module('solutions.{name.removesuffix('.py')}', {solution!r})\n"
-    given = ROOT / "checks" / "given" / name
-    if given.exists():
-        head += f"_module('checks.given.{given.stem}', {given.read_text(encoding='utf-8')!r})\n"
-    text = inspect.getsource(module).replace("from __future__ import annotations\n", "")
-    future = "from __future__ import annotations\n" if "from __future__" in inspect.getsource(module) else ""
-    return f"{future}{head}\n{text}\n{known.exercise.name} = {known.name}\n".encode()
-
-
-def told(verdict: Verdict) -> tuple[object, ...]:
-    # Without the names of temporary folders, and the digits that depend on how many threads add up.
-    texts = (verdict.called, verdict.expected, verdict.got)
-    words = (re.sub(r"(\.\d{4})\d+", r"\1", re.sub(r"/tmp/\S*", "/tmp/…", text)) for text in texts)
-    return verdict.check, verdict.state, *words
-
-
-def same(a: Verdict, b: Verdict) -> bool:
-    """Do they agree, and in the mistake's name too, where the check was not so slow that time for it ran out?"""
-    slow = max(a.seconds, b.seconds) > 0.1 and None in (a.mistake, b.mistake)
-    return told(a) == told(b) and (slow or a.mistake == b.mistake)
-
-
-def undecided(*verdicts: Verdict) -> bool:
-    """Whether a speed check was decided only once, for the machine was too busy the other time."""
-    states = {verdict.state for verdict in verdicts}
-    return State.INCONCLUSIVE in states and states <= {State.INCONCLUSIVE, State.PASSED}
-
-
-def alone(exercise: Exercise) -> Course:
-    """The course with this one exercise only."""
-    hour = COURSE.hour(exercise.hour)
-    shrunk = type(hour)(hour.number, hour.topic, hour.title, hour.plan, (exercise,))
-    return Course(COURSE.root, (shrunk,))
-
-
 @pytest.fixture(scope="module")
 def jail_of() -> Iterator[Callable[[int], Zygote | Cold]]:
     """The jail of an hour: one for the hours that need neither Transformers nor Datasets, one for the others."""
@@ -182,17 +116,35 @@ COMPARED = [
 def test_known_answers_get_the_same_verdicts_jailed_and_not(
     exercise: Exercise, most: int, jail_of: Callable[[int], Zygote | Cold]
 ) -> None:
-    hour = COURSE.hour(exercise.hour)
-    jail = jail_of(1 if hour.number <= 2 else 3)
+    jail = jail_of(1 if exercise.hour <= 2 else 3)
     known_ones = list(known_answers(COURSE, exercise))
     right = [known for known in known_ones if known.kind is not Kind.MISTAKE]
     wrong = [known for known in known_ones if known.kind is Kind.MISTAKE]
-    for known in (*right[:most], *wrong[:most]):
-        expected = try_answer(COURSE, known).verdicts
-        submission = Submission("known", {hour.file_name: as_submission(known)})
-        graded = grade(alone(exercise), submission, jail, seed=0, long=False)
-        pairs = [(a, b) for a, b in zip(expected, graded, strict=True) if not undecided(a, b)]
-        assert not [(told(a), a.mistake, told(b), b.mistake) for a, b in pairs if not same(a, b)], known.name
+    chosen = (*right[:most], *wrong[:most])
+    here = [try_answer(COURSE, known) for known in chosen]
+    assert not differences(here, [try_jailed(COURSE, known, jail) for known in chosen])
+
+
+@needs_jail
+def test_the_proof_command_tries_every_answer_and_mutant_in_a_jail_too(run: Run) -> None:
+    done = run("deepdive", "proof", "--jailed", "--mutants", "--exercise", "double")
+    assert done.returncode == 0, done.stderr
+    here, jailed = done.stdout.split("jailed\n")
+    assert "| all 1 | 2 | 1 of 1 | 2 of 2 | 2 of 2 | 0 |" in here
+    assert here.split() == jailed.split()
+
+
+@needs_jail
+def test_the_proof_command_tells_what_is_judged_otherwise_in_a_jail(run: Run, small_course: Course) -> None:
+    checks = small_course.root / "checks" / "test_hour1_small.py"
+    text = checks.read_text(encoding="utf-8")
+    checks.write_text(text.replace("equals(np.array([2, 4, 10]))", "equals(np.array([2, 4, 10 + answer.jailed]))"))
+    done = run("deepdive", "proof", "--jailed", "--exercise", "double")
+    assert done.returncode == 1
+    assert "double, solution double: refused by test_doubles_whole_numbers\n" in done.stderr
+    assert (
+        "double, solution double, test_doubles_whole_numbers: here passed, jailed failed · double(x: " in done.stderr
+    )
 
 
 @needs_jail
@@ -268,7 +220,8 @@ def test_a_zygote_killed_in_the_middle_loses_nothing() -> None:
         before = graded(jail, right)
         assert jail.pid is not None
         os.kill(jail.pid, 9)
-        assert [told(v) for v in graded(jail, right)["softmax"]] == [told(v) for v in before["softmax"]]
+        again = graded(jail, right)["softmax"]
+        assert [(v.check, v.state) for v in again] == [(v.check, v.state) for v in before["softmax"]]
 
 
 SPINNING_LOOP = """

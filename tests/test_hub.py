@@ -7,9 +7,11 @@ them are the Hub's.
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import pytest
 
 from deepdive import assets
 from deepdive.assets.recipes import CATALOGUE
+from deepdive.course import load_course
 from deepdive.jail.zygote import choose_tier
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -168,6 +171,12 @@ def test_a_learners_code_runs_by_the_hubs_names(home: Path, run: Hub, tmp_path: 
     texts, labels = said["sample"]
     assert len(set(texts)) == 3
     assert set(labels) <= {0, 1}
+
+
+def test_the_plans_own_lines_print_what_hour_2_says_they_print(home: Path, run: Hub) -> None:
+    code, printed = re.findall(r"```\w*\n(.*?)```", load_course(ROOT).hour(2).plan, re.DOTALL)
+    done = run(home, "-c", textwrap.dedent(code))
+    assert done.stdout == textwrap.dedent(printed).strip() + "\n", done.stderr
 
 
 def test_a_run_passes_and_leaves_nothing_in_the_learners_caches(home: Path, run: Hub) -> None:

@@ -6,16 +6,16 @@ Made from the files, so that a new hour is proved by being there.
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from deepdive import diagnose, proof
 from deepdive.answer_files import AnswerFiles, StillToDo
 from deepdive.build import build
 from deepdive.course import Exercise, load_course
 from deepdive.diagnose import known_mistakes
-from deepdive.proof import Kind, Known, alternatives, known_answers, try_answer
+from deepdive.proof import Kind, Known, alternatives, known_answers, patience, try_answer
 from deepdive.verdict import Record, State, read_record
 from tests.conftest import ROOT
 
@@ -35,11 +35,9 @@ SEEDS = [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytes
 
 
 @pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No learner waits here, and on a busy machine what answers and diagnosis may take is not enough."""
-    monkeypatch.setattr(proof, "DEFAULT_SECONDS", 30.0)
-    monkeypatch.setattr(diagnose, "MAX_SECONDS", 4.0)
-    monkeypatch.setattr(diagnose, "MOST_SECONDS", 60.0)
+def _patience() -> Iterator[None]:
+    with patience():
+        yield
 
 
 def label(value: object) -> str:

@@ -25,6 +25,7 @@ from deepdive.answers import DEFAULT_SECONDS
 from deepdive.grading.jobs import Job
 from deepdive.grading.work import Done, Ready, Setup
 from deepdive.jail.bounds import GIB, bounds_of
+from deepdive.threads import ONE_THREAD
 
 TRIES = 2  # of a job, when the process that judged it is lost
 _TRUSTED_BYTES = 1 * GIB  # of the process that holds the checks, with torch and Transformers imported
@@ -360,5 +361,4 @@ def _available_bytes() -> int:
 
 def _environment() -> dict[str, str]:
     """One thread a process: there is a process for every core."""
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {**os.environ, **threads, "TOKENIZERS_PARALLELISM": "false"}
+    return {**os.environ, **ONE_THREAD, "TOKENIZERS_PARALLELISM": "false"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from pathlib import Path
 
 from deepdive.answer_files import AnswerFileError
@@ -68,7 +68,7 @@ def judge_file(
     seed: int,
     only: Collection[str] | None = None,
     long: bool = True,
-) -> Iterator[Verdict]:
+) -> Generator[Verdict, None, None]:
     """The verdicts on one hour's file.
 
     Args:

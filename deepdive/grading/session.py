@@ -8,6 +8,7 @@ from pathlib import Path
 from deepdive.answer_files import AnswerFiles
 from deepdive.assets import AssetError, describe, shown, use_offline
 from deepdive.course import Course
+from deepdive.diagnose import unheard
 from deepdive.grading.intake import take
 from deepdive.grading.run import grade
 from deepdive.jail.bwrap import Room
@@ -70,7 +71,8 @@ def grade_all(
         say(f"jail: {jail.tier} · seed {seed}")
         for place in places:
             submission = take(place, course)
-            verdicts = grade(course, submission, jail, seed=seed, hours=hours)
+            with unheard():  # what the checks' own code prints, progress bars say
+                verdicts = grade(course, submission, jail, seed=seed, hours=hours)
             say(f"\n{submission.name}")
             for reason in submission.refused:
                 say(f"refused  {reason}")

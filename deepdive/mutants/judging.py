@@ -23,6 +23,7 @@ from deepdive.judge import judge
 from deepdive.mutants.generate import Mutant, mutants_of, unchanged
 from deepdive.proof import checks_of
 from deepdive.scratch import scratch, temporary_files_in
+from deepdive.threads import ONE_THREAD
 from deepdive.verdict import WRONG, State
 
 # Of memory a worker may write to. Judging hour 1, with torch, Transformers and MiniLM loaded, takes 0.5 GB.
@@ -205,10 +206,9 @@ def _limit_memory() -> None:
 
 def _environment(folder: Path) -> dict[str, str]:
     """For a worker: one thread, no right answers in memory that was freed, and where its files go."""
-    settings = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     # A mutant that leaves half of an np.empty unfilled passes when the values of an earlier answer are still there.
-    settings["MALLOC_PERTURB_"] = "165"  # glibc then overwrites what is freed; other systems pay no heed
-    return settings | {"TMPDIR": str(folder)}  # of those that are killed, too, nothing stays
+    perturbed = {"MALLOC_PERTURB_": "165"}  # glibc then overwrites what is freed; other systems pay no heed
+    return ONE_THREAD | perturbed | {"TMPDIR": str(folder)}  # of those that are killed, too, nothing stays
 
 
 @contextmanager

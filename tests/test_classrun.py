@@ -19,7 +19,7 @@ from deepdive.grading.classrun import Progress, Summary, judge_all, marks, nothi
 from deepdive.grading.gradebook import Gradebook, open_gradebook
 from deepdive.grading.intake import Submission
 from deepdive.grading.jobs import Job, Keys, digest
-from deepdive.grading.marks import Student
+from deepdive.grading.marks import Mark, Student
 from deepdive.grading.policy import Attempt, Policy
 from deepdive.grading.work import Done
 from deepdive.verdict import State, Verdict
@@ -61,6 +61,12 @@ def book(tmp_path: Path) -> Iterator[Gradebook]:
 def hand_in(book: Gradebook, **sources: str) -> None:
     for student, source in sources.items():
         book.add_submissions([HandedIn(Student(student), Submission(student, {FILE: source.encode()}))])
+
+
+def states_in(book: Gradebook) -> dict[str, str]:
+    """By key, how every verdict of a gradebook ended."""
+    with book._engine.connect() as connection:
+        return dict(connection.exec_driver_sql("SELECT key, state FROM verdicts").all())  # type: ignore[arg-type]
 
 
 def judged_by(executor: Pretending, book: Gradebook, course: Course, seed: int = SEED) -> Summary:
@@ -122,6 +128,15 @@ def test_another_seed_or_another_file_changes_all_keys(small_course: Course) -> 
     assert mine.isdisjoint(check.key for check in keys.of(1, digest(b"x = 2")))
 
 
+def test_checks_that_everything_reaches_have_keys_of_their_own(small_course: Course) -> None:
+    for check in ("test_doubles_every_value", "test_quadruples"):
+        name = f"def {check}"
+        file = small_course.root / "checks" / "test_hour1_small.py"
+        text = file.read_text(encoding="utf-8").replace(f"{name}(answer, rng):", f"{name}(answer, rng):\n    vars()")
+        file.write_text(text.replace(f"{name}(answer):", f"{name}(answer):\n    vars()"), encoding="utf-8")
+    assert len(set(keys_of(load_course(small_course.root)).values())) == CHECKS
+
+
 # --- once ---
 
 
@@ -163,9 +178,9 @@ def test_another_weight_runs_nothing_and_changes_the_marks(book: Gradebook, smal
 def test_a_kit_error_is_told_and_not_kept(book: Gradebook, small_course: Course) -> None:
     hand_in(book, anna="x = 1")
     assert judged_by(Pretending(State.KIT_ERROR), book, small_course).problems.total() == CHECKS
-    assert book.states() == {}
+    assert states_in(book) == {}
     assert judged_by(Pretending(), book, small_course).problems.total() == 0
-    assert len(book.states()) == CHECKS
+    assert len(states_in(book)) == CHECKS
 
 
 def test_a_job_that_nobody_could_judge_is_tried_by_the_next_run(book: Gradebook, small_course: Course) -> None:
@@ -196,6 +211,23 @@ def test_a_policy_is_applied_when_marks_are_read_and_kept_nowhere(book: Gradeboo
     (kind,) = marks(book, small_course, keys, Policy())
     assert (strict.raw, strict.final, kind.final) == (4, 2, 4)
     assert strict.policy == "1 day late: −50 %"
+
+
+def test_marks_read_for_their_points_alone_have_the_same_points(book: Gradebook, small_course: Course) -> None:
+    hand_in(book, anna="x = 1", bob="x = 2", carl="x = 3")
+    book.add_submissions([HandedIn(Student("dora"), Submission("dora", {}))])
+    keys = Keys(small_course, SEED)
+    pairs = to_do(book, small_course, keys, {1})
+    judge_all(book, Pretending(State.PASSED), keys, pairs[:1])
+    judge_all(book, Pretending(State.FAILED), keys, pairs[1:2])  # and nobody has judged carl's
+    whole, brief = (marks(book, small_course, keys, Policy(), whole=how) for how in (True, False))
+    assert [mark.raw for mark in whole] == [4, 0, 0, 0]
+
+    def points(mark: Mark) -> object:
+        ended = [(verdict.check, verdict.state) for verdict in mark.record.verdicts]
+        return mark.student, mark.raw, mark.possible, mark.record.outcomes, ended
+
+    assert [points(mark) for mark in brief] == [points(mark) for mark in whole]
 
 
 @pytest.mark.parametrize(("attempt", "which"), [("best", 2), ("first", 1), ("last", 3)])
@@ -341,7 +373,7 @@ def test_a_run_killed_at_random_points_is_completed_and_grades_nothing_twice(
             assert child.wait(120) == 0
         with open_gradebook(tmp_path / f"{name}.db") as book:
             assert len(book.entries()) == count
-            return book.states()
+            return states_in(book)
 
     dice = random.Random(1)
     for _ in range(kills):

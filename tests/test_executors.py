@@ -22,7 +22,7 @@ from deepdive.grading.work import Done, Setup
 from deepdive.jail.bounds import GIB
 from deepdive.jail.zygote import choose_tier
 from tests.conftest import ROOT
-from tests.test_classrun import SEED, hand_in
+from tests.test_classrun import SEED, hand_in, states_in
 
 needs_jail = pytest.mark.skipif(choose_tier().tier is None, reason="no jail on this machine")
 
@@ -148,8 +148,8 @@ def judged_whole(course: Course, where: Path, executor: Killing, count: int) -> 
         assert summary.problems.total() == 0
         assert sorted(executor.seen) == sorted({entry.files["hour1_small.py"] for entry in book.entries()})
         assert len(executor.seen) == count
-        assert len(book.states()) == 5 * count
-        assert set(book.states().values()) == {"passed"}
+        assert len(states_in(book)) == 5 * count
+        assert set(states_in(book).values()) == {"passed"}
         assert list(jobs_of(book, keys, [(1, source) for source in executor.seen])) == []
 
 
@@ -208,7 +208,7 @@ def test_a_check_that_never_ends_costs_its_own_job_and_a_new_process_does_the_ot
         judged = {student: book.entries(student)[0].files["hour1_small.py"] for student in ("anna", "bob", "carl")}
         left = {source for _, source in to_do(book, course, keys, {1})}
         assert left == {judged["bob"]}
-        assert set(book.states().values()) == {"passed"}
+        assert set(states_in(book).values()) == {"passed"}
     assert not os.path.exists(f"/proc/{first}")
 
 
@@ -239,7 +239,7 @@ def test_a_process_that_does_not_even_begin_is_given_up(monkeypatch: pytest.Monk
 def test_patience_is_longer_than_the_limits_of_a_job_and_its_checks(hour: int) -> None:
     course = load_course(ROOT)
     checks = [check for exercise in course.hour(hour).exercises for check in exercise.checks]
-    whole = Job(hour, "", b"", tuple(CheckKey("", check.name, "") for check in checks), SEED)
+    whole = Job(hour, "", b"", tuple(CheckKey("", check.name, "", "") for check in checks), SEED)
     longest = max(float(check.seconds or 0) for check in checks)
     assert executors.patience_with(whole) > executors.bounds_of(hour).wall_seconds + longest
     assert executors.patience_with(whole) < 3 * 3600

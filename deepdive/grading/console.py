@@ -23,7 +23,6 @@ from deepdive.grading.classrun import (
     judge_all,
     marks,
     nothing_to_judge,
-    record_for,
     take_in,
     to_do,
 )
@@ -31,6 +30,7 @@ from deepdive.grading.executors import Cluster, ExecutorError, Local, workers_th
 from deepdive.grading.gradebook import Gradebook, GradebookError, open_gradebook, shown
 from deepdive.grading.jobs import Keys
 from deepdive.grading.policy import Policy, read_policy
+from deepdive.grading.records import Records
 from deepdive.grading.run import judge_file
 from deepdive.grading.session import open_jail
 from deepdive.grading.work import Setup
@@ -115,7 +115,7 @@ def replay(course: Course, where: str, student: str, options: Options) -> bool:
         use_offline()
         with scratch() as folder, temporary_files_in(folder), open_jail(options.hours, unsafe=options.unsafe) as jail:
             for entry in entries:
-                kept = {v.check: v for v in record_for(book, course, keys, entry).verdicts}
+                kept = {v.check: v for v in Records(book, course, keys).of(entry).verdicts}
                 again: list[Verdict] = []
                 for hour in course.hours:
                     if hour.number in options.hours and hour.file_name in entry.files:
@@ -152,7 +152,7 @@ def export(
     Raises:
         RuntimeError: there is no such gradebook, policy or roster, or no run in it.
     """
-    from deepdive.grading.export import write
+    from deepdive.grading.export import POINTS_ONLY, write
 
     with _problems_told(), open_gradebook(where) as book:
         keys = Keys(course, _kept_seed(book, where))
@@ -162,7 +162,8 @@ def export(
                 "as nothing: run `deepdive grade --gradebook …` first"
             )
         known = read_roster(roster) if roster else None
-        found = marks(book, course, keys, read_policy(policy) if policy else Policy(), roster=known)
+        how = read_policy(policy) if policy else Policy()
+        found = marks(book, course, keys, how, roster=known, whole=form not in POINTS_ONLY)
         return write(form, course, found, out)
 
 

@@ -12,7 +12,7 @@ from deepdive.grading.export import canvas, classroom, exercism, gradescope, htm
 from deepdive.grading.export.text import ExportError
 from deepdive.grading.marks import Mark
 
-__all__ = ["FORMATS", "ExportError", "write"]
+__all__ = ["FORMATS", "POINTS_ONLY", "ExportError", "write"]
 
 # From the course and the marks to the files' texts, by their names below the output folder.
 FORMATS: dict[str, Callable[..., dict[str, str]]] = {
@@ -26,6 +26,7 @@ FORMATS: dict[str, Callable[..., dict[str, str]]] = {
     "jsonl": jsonl.files,
     "html": html.files,
 }
+POINTS_ONLY = {"canvas", "moodle"}  # what the checks found is not in them, and need not be read
 
 
 def write(format: str, course: Course, marks: Sequence[Mark], out: Path, **options: Any) -> list[Path]:

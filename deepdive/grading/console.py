@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
+from sqlalchemy.exc import SQLAlchemyError
 
 from deepdive.assets import AssetError, use_offline
 from deepdive.course import Course
@@ -81,7 +82,7 @@ def grade_class(course: Course, places: Sequence[Path], where: str, roster: Path
 def _grade_class(
     course: Course, places: Sequence[Path], where: str, roster: Path | None, options: Options
 ) -> Summary:
-    with _problems_told(), open_gradebook(where) as book:
+    with _problems_told(), open_gradebook(where, make=bool(places)) as book:
         new = take_in(book, course, places, read_roster(roster) if roster else Roster())
         keys = Keys(course, _seed(book, options.seed))
         pairs = to_do(book, course, keys, options.hours)
@@ -106,7 +107,7 @@ def replay(course: Course, where: str, student: str, options: Options) -> bool:
     Raises:
         RuntimeError: there is no such gradebook, student or jail.
     """
-    with _problems_told(), open_gradebook(where) as book:
+    with _problems_told(), open_gradebook(where, make=False) as book:
         keys = Keys(course, _seed(book, options.seed))
         entries = book.entries(student)
         if not entries:
@@ -154,7 +155,7 @@ def export(
     """
     from deepdive.grading.export import POINTS_ONLY, write
 
-    with _problems_told(), open_gradebook(where) as book:
+    with _problems_told(), open_gradebook(where, make=False) as book:
         keys = Keys(course, _kept_seed(book, where))
         if files := len(to_do(book, course, keys, book.hours())):
             raise RuntimeError(
@@ -184,8 +185,11 @@ def _kept_seed(book: Gradebook, where: str) -> int:
 def _problems_told() -> Iterator[None]:
     try:
         yield
-    except (GradebookError, ExecutorError, AssetError, ValueError, OSError) as error:
+    except (GradebookError, ExecutorError, AssetError, ValueError) as error:
         raise RuntimeError(str(error)) from error
+    except SQLAlchemyError as error:  # the disk is full, the server gone, or another run writes without end
+        said = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        raise RuntimeError(f"the gradebook fails: {said}. What was done before is kept.") from error
 
 
 @contextmanager

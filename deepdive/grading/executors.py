@@ -32,6 +32,7 @@ _CLOSING_SECONDS = 10
 _READY_SECONDS = 600.0  # to import everything and to try the jails, from a cold disk beside other work
 _JAILS_SECONDS = 120.0  # to start the jails of one job anew, beside other work
 _LAST_WORDS_SECONDS = 2.0  # for a process that hangs to write down where
+_ADDRESS = re.compile(r"(tcp|tls|ucx|wss?)://\S+:\d{1,5}")  # Dask waits for a minute for what is none
 _IN_A_CHECK = re.compile(r'File ".*[/\\]checks[/\\](.+)", line (\d+) in (\w+)')
 
 
@@ -272,10 +273,12 @@ class Cluster:
             self._dask: Any = import_module("distributed")
         except ImportError:
             raise ExecutorError("a cluster needs Dask: pip install 'deepdive[cluster]'") from None
+        if not _ADDRESS.fullmatch(address):
+            raise ExecutorError(f"there is no scheduler at {address}: an address is like tcp://host:8786")
         self._setup = msgspec.json.encode(setup)
         try:
             self._client = self._dask.Client(address, timeout=10, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, TimeoutError, ValueError, OverflowError) as error:
             raise ExecutorError(f"there is no scheduler at {address}: {error}") from error
         workers = self._client.scheduler_info(n_workers=-1)["workers"]
         if not workers:

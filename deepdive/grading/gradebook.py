@@ -107,12 +107,15 @@ class Gradebook:
 
     Args:
         where: a file, or a URL that SQLAlchemy knows.
+        make: make the file if it is not there.
 
     Raises:
         GradebookError: it cannot be opened, or is of another version of the kit.
     """
 
-    def __init__(self, where: str | Path) -> None:
+    def __init__(self, where: str | Path, *, make: bool = True) -> None:
+        if "://" not in str(where):
+            _look_at(Path(where), make=make)
         url = str(where) if "://" in str(where) else f"sqlite:///{Path(where).absolute()}"
         try:
             self._engine = sa.create_engine(url)
@@ -277,13 +280,23 @@ class Gradebook:
 
 
 @contextmanager
-def open_gradebook(where: str | Path) -> Iterator[Gradebook]:
+def open_gradebook(where: str | Path, *, make: bool = True) -> Iterator[Gradebook]:
     """A gradebook, closed at the end of the block."""
-    book = Gradebook(where)
+    book = Gradebook(where, make=make)
     try:
         yield book
     finally:
         book.close()
+
+
+def _look_at(path: Path, *, make: bool) -> None:
+    """Say what SQLite only says that it cannot open. Raises GradebookError."""
+    if path.is_dir():
+        raise GradebookError(f"the gradebook {path} cannot be opened: it is a folder")
+    if not path.parent.is_dir():
+        raise GradebookError(f"the gradebook {path} cannot be opened: there is no folder {path.parent}")
+    if not make and not path.exists():
+        raise GradebookError(f"there is no gradebook {path} yet: `deepdive grade` makes one, given submissions")
 
 
 def shown(where: str | Path) -> str:

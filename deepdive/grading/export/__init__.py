@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from deepdive.course import Course
 from deepdive.grading.export import canvas, classroom, exercism, gradescope, html, jsonl, junit, moodle, plain
 from deepdive.grading.export.text import ExportError
 from deepdive.grading.marks import Mark
+from deepdive.grading.whole import whole
 
 __all__ = ["FORMATS", "POINTS_ONLY", "ExportError", "write"]
 
@@ -50,8 +50,6 @@ def write(format: str, course: Course, marks: Sequence[Mark], out: Path, **optio
 
 
 def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(text.encode("utf-8"))
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_bytes(text.encode("utf-8"))
     return path

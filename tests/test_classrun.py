@@ -4,16 +4,19 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from deepdive.course import Course, load_course
+from deepdive.grading import console
 from deepdive.grading.classlist import HandedIn, Roster
 from deepdive.grading.classrun import Progress, Summary, judge_all, marks, nothing_to_judge, to_do
 from deepdive.grading.gradebook import Gradebook, open_gradebook
@@ -22,6 +25,7 @@ from deepdive.grading.jobs import Job, Keys, digest
 from deepdive.grading.marks import Mark, Student
 from deepdive.grading.policy import Attempt, Policy
 from deepdive.grading.work import Done
+from deepdive.jail.zygote import choose_tier
 from deepdive.verdict import State, Verdict
 from tests.conftest import ROOT
 
@@ -269,8 +273,6 @@ def test_who_is_on_the_roster_and_handed_in_nothing_has_a_mark_without_points(
 
 
 def test_an_export_with_a_roster_has_a_row_for_everybody_on_it(small_course: Course, tmp_path: Path) -> None:
-    from deepdive.grading import console
-
     where, roster = str(tmp_path / "class.db"), tmp_path / "roster.csv"
     roster.write_text("id,name\nanna,Anna\nbob,Bob\n", encoding="utf-8")
     with open_gradebook(where) as book:
@@ -287,8 +289,6 @@ def test_an_export_with_a_roster_has_a_row_for_everybody_on_it(small_course: Cou
 def test_a_run_that_has_nothing_to_do_starts_no_process(
     small_course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from deepdive.grading import console
-
     where = str(tmp_path / "class.db")
     with open_gradebook(where) as book:
         hand_in(book, anna="x = 1")
@@ -386,13 +386,60 @@ def test_a_run_killed_at_random_points_is_completed_and_grades_nothing_twice(
     assert runs.total() <= count + kills  # at most the one that was under way
 
 
+# --- once more ---
+
+
+def rows_of(where: Path) -> dict[str, list[object]]:
+    """Everything that a gradebook holds."""
+    with closing(sqlite3.connect(where)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables}
+
+
+@pytest.mark.skipif(choose_tier().tier is None, reason="no jail on this machine")
+def test_a_replay_judges_the_same_bytes_on_the_same_inputs_and_changes_nothing(
+    small_course: Course, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = tmp_path / "class.db"
+    right = (small_course.root / "solutions" / FILE).read_text(encoding="utf-8")
+    folder = tmp_path / "class" / "bob"
+    folder.mkdir(parents=True)
+    (folder / FILE).write_text(right.replace("return 2 * x", "return x + 1e-3"), encoding="utf-8")
+    options = console.Options({1}, workers=1)
+    assert console.grade_class(small_course, [tmp_path / "class"], str(where), None, options).jobs == 1
+    (folder / FILE).write_text(right, encoding="utf-8")  # what lies there now is not what was handed in
+    before = rows_of(where)
+    capsys.readouterr()
+    assert console.replay(small_course, str(where), "bob", console.Options({1}))
+    told = capsys.readouterr().out
+    assert "2 of 5 checks pass; 0 came out differently than kept" in told
+    with open_gradebook(where) as book:
+        (mark,) = marks(book, small_course, Keys(small_course, book.last_seed() or 0), Policy())
+    (random,) = (v for v in mark.record.verdicts if v.check == "test_doubles_every_value")
+    assert random.state is State.FAILED
+    assert random.got.split("…")[0].strip() in told  # the values, which depend on the seed
+    assert rows_of(where) == before
+
+
+@pytest.mark.skipif(choose_tier().tier is None, reason="no jail on this machine")
+def test_a_replay_tells_what_came_out_differently(
+    book: Gradebook, small_course: Course, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hand_in(book, anna=(small_course.root / "solutions" / FILE).read_text(encoding="utf-8"))
+    executor = Pretending(State.FAILED)
+    keys = Keys(small_course, SEED)
+    judge_all(book, executor, keys, to_do(book, small_course, keys, {1}))
+    assert not console.replay(small_course, str(tmp_path / "class.db"), "anna", console.Options({1}))
+    told = capsys.readouterr().out
+    assert "5 of 5 checks pass; 5 came out differently than kept" in told
+    assert "double · test_doubles_every_value: failed, now passed" in told
+
+
 # --- what is seen ---
 
 
 def test_without_a_terminal_a_line_is_written_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
-    from deepdive.grading.console import _line
-
-    with _line() as tell:
+    with console._line() as tell:
         for done in range(1, 101):
             tell(Progress(done, 100, 0, done))
     lines = capsys.readouterr().err.splitlines()
@@ -405,8 +452,6 @@ def test_without_a_terminal_a_line_is_written_now_and_then(capsys: pytest.Captur
 def test_ctrl_c_stops_cleanly_says_how_to_go_on_and_leaves_no_process(
     small_course: Course, tmp_path: Path, run: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    from deepdive.jail.zygote import choose_tier
-
     if choose_tier().tier is None:
         pytest.skip("no jail on this machine")
     right = (small_course.root / "solutions" / FILE).read_text()

@@ -74,8 +74,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         output: what the answer printed, capped.
         file: the file that could not be loaded, when that is why; `got` then says what is wrong with it.
         seconds: wall-clock time of the check.
-        arrays: the two arrays that differ, small enough to draw; never in a graded run, whose inputs are nobody's to
-            see.
+        arrays: the two arrays that differ, small enough to draw; in a graded run only of a check that draws no
+            random inputs, for those are nobody's to see.
     """
 
     hour: int

@@ -90,7 +90,7 @@ def _grade_class(
             say(f"seed {keys.seed} · {new} new submissions · everything has been judged")
             return nothing_to_judge(book, keys, new=new)
         setup = Setup(str(course.root), tuple(sorted(options.hours)), options.unsafe)
-        count = options.workers or workers_that_fit(options.hours)
+        count = min(options.workers or workers_that_fit(options.hours), len(pairs))
         executor = Cluster(options.cluster, setup) if options.cluster else Local(setup, count)
         who = options.cluster or f"{count} {'process' if count == 1 else 'processes'}"
         try:

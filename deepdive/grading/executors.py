@@ -63,14 +63,13 @@ class WorkerHung(WorkerLost):
 
 
 class Worker:
-    """One working process.
+    """One working process. It begins to get ready at once; `get_ready` waits for it.
 
     Args:
         setup: what it is told first.
-
-    Raises:
-        ExecutorError: it could not get ready.
     """
+
+    tier = ""
 
     def __init__(self, setup: Setup) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  it is closed with the worker
@@ -82,8 +81,18 @@ class Worker:
             env=_environment(),
             start_new_session=True,  # Ctrl-C in the terminal is not for it
         )
+        self._send(setup)
+
+    def get_ready(self) -> None:
+        """Wait until it has imported what it needs and has a jail, unless it had them before.
+
+        Raises:
+            ExecutorError: it could not get ready.
+        """
+        if self.tier:
+            return
         try:
-            ready = msgspec.json.decode(self._ask(setup, _READY_SECONDS), type=Ready)
+            ready = msgspec.json.decode(self._answer(_READY_SECONDS), type=Ready)
         except WorkerLost as error:
             raise ExecutorError(f"a working process could not start: {error}") from None
         if ready.problem:
@@ -97,10 +106,17 @@ class Worker:
 
     def judge(self, job: Job) -> Done:
         """Judge a job. Raises WorkerLost, and WorkerHung when it takes longer than anything honest can."""
-        return msgspec.json.decode(self._ask(job, patience_with(job)), type=Done)
+        self.get_ready()
+        self._send(job)
+        return msgspec.json.decode(self._answer(patience_with(job)), type=Done)
 
-    def _ask(self, question: msgspec.Struct, seconds: float) -> bytes:
+    def _send(self, question: msgspec.Struct) -> None:
         assert self._process.stdin is not None
+        with suppress(BrokenPipeError, ValueError):  # whoever waits for the answer is told why there is none
+            self._process.stdin.write(msgspec.json.encode(question) + b"\n")
+            self._process.stdin.flush()
+
+    def _answer(self, seconds: float) -> bytes:
         assert self._process.stdout is not None
         line = b""
         late = threading.Event()
@@ -116,9 +132,7 @@ class Worker:
         timer.daemon = True
         timer.start()
         try:
-            with suppress(BrokenPipeError, ValueError):
-                self._process.stdin.write(msgspec.json.encode(question) + b"\n")
-                self._process.stdin.flush()
+            with suppress(ValueError):
                 line = self._process.stdout.readline()
         finally:
             timer.cancel()
@@ -165,13 +179,21 @@ class Local:
     Args:
         setup: what they are told.
         workers: how many.
+
+    Raises:
+        ExecutorError: the first of them could not get ready.
     """
 
     def __init__(self, setup: Setup, workers: int) -> None:
         self._setup, self._count = setup, workers
-        first = Worker(setup)  # to know at once whether there is a jail
-        self.tier = first.tier
-        self._idle = [first]
+        self._idle = [Worker(setup) for _ in range(workers)]
+        try:
+            self._idle[-1].get_ready()  # to know at once whether there is a jail; the others go on meanwhile
+        except BaseException:
+            for worker in self._idle:
+                worker.kill()
+            raise
+        self.tier = self._idle[-1].tier
 
     def run(self, jobs: Iterable[Job]) -> Generator[Done]:
         waiting: queue.Queue[Job | None] = queue.Queue(maxsize=2 * self._count)
@@ -187,7 +209,7 @@ class Local:
                 for _ in range(TRIES):
                     try:
                         if worker is None:
-                            worker = self._idle.pop() if self._idle else Worker(self._setup)
+                            worker = self._take()
                             alive.append(worker)
                         if not stop.is_set():
                             result = worker.judge(job)
@@ -226,6 +248,11 @@ class Local:
                     worker.kill()
         if failures:
             raise failures[0]
+
+    def _take(self) -> Worker:
+        with suppress(IndexError):
+            return self._idle.pop()
+        return Worker(self._setup)
 
     def close(self) -> None:
         """End the processes that no run has used."""
@@ -325,6 +352,7 @@ _of_thread = threading.local()
 def _worker_of_thread(setup: bytes) -> Worker:
     if getattr(_of_thread, "setup", None) != setup:
         _of_thread.worker = Worker(msgspec.json.decode(setup, type=Setup))
+        _of_thread.worker.get_ready()
         _of_thread.setup = setup
     worker: Worker = _of_thread.worker
     return worker

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -113,10 +113,13 @@ def test_as_many_processes_as_fit_and_one_at_least(monkeypatch: pytest.MonkeyPat
     assert workers_that_fit({1}) == 8
 
 
-def test_a_scheduler_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("address", ["nonsense", "nonsense://127.0.0.1:1", "tcp://127.0.0.1", "tcp://"])
+def test_what_is_no_schedulers_address_is_told_at_once(address: str) -> None:
     pytest.importorskip("distributed")
-    with pytest.raises(ExecutorError, match="there is no scheduler at nonsense"):
-        Cluster("nonsense://127.0.0.1:1", Setup("", (1,)))
+    with pytest.raises(
+        ExecutorError, match=f"there is no scheduler at {address}: an address is like tcp://host:8786"
+    ):
+        Cluster(address, Setup("", (1,)))
 
 
 # --- real processes ---
@@ -248,19 +251,17 @@ def test_patience_is_longer_than_the_limits_of_a_job_and_its_checks(hour: int) -
     assert executors.patience_with(whole) < 3 * 3600
 
 
-@needs_jail
-@pytest.mark.slow
-def test_a_worker_of_a_cluster_killed_in_the_middle_loses_and_doubles_nothing(
-    small_course: Course, tmp_path: Path
-) -> None:
-    pytest.importorskip("distributed")
-    written_class(small_course, tmp_path / "class.db", 12)
+@contextmanager
+def dask(tmp_path: Path, workers: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """The address of a scheduler, and its processes: the scheduler, then its workers."""
+    distributed = pytest.importorskip("distributed")
     told = tmp_path / "scheduler.json"
+    at = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(told))
     with ExitStack() as ends:
 
-        def start(*arguments: str) -> subprocess.Popen[bytes]:
+        def start(what: str, *options: str) -> subprocess.Popen[bytes]:
             child = subprocess.Popen(
-                [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]],
+                [sys.executable, "-m", f"distributed.cli.dask_{what}", *at, *options],
                 cwd=tmp_path,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -269,19 +270,45 @@ def test_a_worker_of_a_cluster_killed_in_the_middle_loses_and_doubles_nothing(
             ends.callback(child.kill)
             return child
 
-        at = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(told))
-        start("scheduler", *at, "--port", "0")
+        processes = [start("scheduler", "--port", "0")]
         until = time.monotonic() + 60
         while not told.exists() and time.monotonic() < until:
             time.sleep(0.2)
-        first, _ = (start("worker", *at, "--nthreads", "1", "--no-nanny") for _ in range(2))
-        import distributed
-
+        processes += [start("worker", "--nthreads", "1", "--no-nanny") for _ in range(workers)]
         with distributed.Client(scheduler_file=str(told), set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=90)
+            client.wait_for_workers(workers, timeout=90)
             address = client.scheduler.address
+        yield address, processes
+
+
+@needs_jail
+@pytest.mark.slow
+def test_a_worker_of_a_cluster_killed_in_the_middle_loses_and_doubles_nothing(
+    small_course: Course, tmp_path: Path
+) -> None:
+    written_class(small_course, tmp_path / "class.db", 12)
+    with dask(tmp_path, workers=2) as (address, (_, first, _)):
         cluster = Cluster(address, Setup(str(small_course.root), (1,)))
         try:
             judged_whole(small_course, tmp_path / "class.db", Killing(cluster, first.pid), 12)
         finally:
             cluster.close()
+
+
+@needs_jail
+@pytest.mark.slow
+def test_a_scheduler_killed_in_the_middle_is_told_and_what_was_done_is_kept(
+    small_course: Course, tmp_path: Path
+) -> None:
+    written_class(small_course, tmp_path / "class.db", 30)
+    keys = Keys(small_course, SEED)
+    with dask(tmp_path, workers=1) as (address, (scheduler, _)), open_gradebook(tmp_path / "class.db") as book:
+        cluster = Cluster(address, Setup(str(small_course.root), (1,)))
+        executor = Killing(cluster, scheduler.pid)
+        try:
+            with pytest.raises(ExecutorError, match=f"the scheduler at {address} is gone; what was done is kept"):
+                judge_all(book, executor, keys, to_do(book, small_course, keys, {1}))
+        finally:
+            cluster.close()
+        left = to_do(book, small_course, keys, {1})
+        assert 0 < len(executor.seen) == 30 - len(left) < 30

@@ -6,6 +6,7 @@ costs nothing but the time it had spent: its job is somebody else's.
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import re
@@ -32,6 +33,11 @@ _CLOSING_SECONDS = 10
 _READY_SECONDS = 600.0  # to import everything and to try the jails, from a cold disk beside other work
 _JAILS_SECONDS = 120.0  # to start the jails of one job anew, beside other work
 _LAST_WORDS_SECONDS = 2.0  # for a process that hangs to write down where
+_LOGGERS = (
+    "distributed",
+    "distributed.client",
+    "distributed.utils",
+)  # what they log, tracebacks and all, is said here
 _ADDRESS = re.compile(r"(tcp|tls|ucx|wss?)://\S+:\d{1,5}")  # Dask waits for a minute for what is none
 _IN_A_CHECK = re.compile(r'File ".*[/\\]checks[/\\](.+)", line (\d+) in (\w+)')
 
@@ -302,7 +308,9 @@ class Cluster:
             raise ExecutorError("a cluster needs Dask: pip install 'deepdive[cluster]'") from None
         if not _ADDRESS.fullmatch(address):
             raise ExecutorError(f"there is no scheduler at {address}: an address is like tcp://host:8786")
-        self._setup = msgspec.json.encode(setup)
+        self._address, self._setup = address, msgspec.json.encode(setup)
+        for name in _LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             self._client = self._dask.Client(address, timeout=10, set_as_default=False)
         except (OSError, TimeoutError, ValueError, OverflowError) as error:
@@ -332,13 +340,18 @@ class Cluster:
         try:
             for future in finished:
                 _, job = futures.pop(future.key)
+                if future.status in ("cancelled", "lost"):
+                    gone = f"the scheduler at {self._address} is gone"
+                    raise ExecutorError(
+                        f"{gone}; what was done is kept, and the same command goes on where this one was"
+                    )
                 if future.status == "finished":
                     yield msgspec.json.decode(future.result(), type=Done)
                 else:
                     yield Done(job, problem=f"{future.status}: {future.exception()!r}"[:300])
                 start()
         finally:
-            if futures:
+            if futures and self._client.status == "running":
                 self._client.cancel([future for future, _ in futures.values()], force=True)
 
     def close(self) -> None:

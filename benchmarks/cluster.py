@@ -1,8 +1,8 @@
 """Two workers of a cluster against one, on this machine, by `deepdive grade --cluster` on right submissions.
 
 A scheduler and the workers are processes of their own, of one thread each. Every cluster first grades a few
-submissions, which has its workers import what they need, and is then timed on others. One, two, one, two: the median of
-each counts, and what the gradebook holds is the same every time.
+submissions, which has its workers import what they need, and is then timed on others. One, two, one, two: the median
+of each counts, and what the gradebook holds is the same every time.
 
     python benchmarks/cluster.py 4 1 2 3 4      # so many submissions, of these hours
 """

@@ -135,7 +135,7 @@ def memory(pid: int) -> int:
 
 
 def judged(book: Path) -> int:
-    """How many files have their verdicts, by the number of rows: to ask that costs the same however many there are."""
+    """How many files have their verdicts, by the number of rows, which costs the same however many there are."""
     if not book.exists():
         return 0
     with closing(sqlite3.connect(book, timeout=30)) as connection:

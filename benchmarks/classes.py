@@ -34,7 +34,9 @@ def members(course: Course, size: int, hostile: int, seed: int) -> Iterator[tupl
     dice = random.Random(seed)
     kinds = cycle((rights(), stubs(), mistakes(course, dice), odd_ones(dice), copies()))
     honest = [next(kind) for kind in islice(kinds, size - hostile)]
-    attacks = [(f"hostile {each.name}", each.make) for each in islice(cycle(ATTACKS), hostile)]
+    attacks = [
+        (f"hostile {each.name}", each.make) for each in islice(cycle(dice.sample(ATTACKS, len(ATTACKS))), hostile)
+    ]
     everybody = [*honest, *attacks]
     dice.shuffle(everybody)
     yield from everybody

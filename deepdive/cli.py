@@ -16,6 +16,9 @@ autograders = typer.Typer(help="Let Gradescope or GitHub Classroom grade what is
 app.add_typer(autograders, name="autograder")
 ExerciseName = Annotated[str, typer.Argument(help="The exercise's name, `softmax` for example.")]
 GradedHours = Annotated[list[int] | None, typer.Option("--hour", help="Grade only this hour (repeatable).")]
+GradedSeed = Annotated[
+    int | None, typer.Option(min=0, max=2**63 - 1, help="The seed of the random inputs; fresh when left out.")
+]
 TorchIndex = Annotated[
     str, typer.Option(metavar="ADDRESS", help="Where pip finds torch for CPUs: pytorch.org's page says so.")
 ]
@@ -372,7 +375,7 @@ def grade(
         list[Path] | None, typer.Argument(help="Folders, zips, notebooks or files; with a gradebook, whole classes.")
     ] = None,
     hour: Annotated[list[int] | None, typer.Option(help="Only this hour (repeatable).")] = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of the random inputs; fresh when left out.")] = None,
+    seed: GradedSeed = None,
     json: Annotated[Path | None, typer.Option(help="A folder for the verdicts, one file a submission.")] = None,
     gradebook: Annotated[
         str | None, typer.Option(help="Keep everything in this file, or database URL, and judge only what is new.")
@@ -398,6 +401,12 @@ def grade(
     places = _places(submissions or [])
     if gradebook is None and (roster or cluster or replay or workers):
         _stop("--roster, --workers, --cluster and --replay need --gradebook")
+    if gradebook is not None and json:
+        _stop("--json is for boards without a gradebook; `deepdive export jsonl` writes what a gradebook holds")
+    if cluster and workers:
+        _stop("--workers are processes of this machine; a cluster has as many as were started for it")
+    if replay and (places or cluster or workers):
+        _stop("--replay judges what is in the gradebook, here: leave out submissions, --cluster and --workers")
     if not places and gradebook is None:
         _stop("say what to grade: a folder, a zip, a notebook or a file")
     try:
@@ -416,6 +425,11 @@ def grade(
         sys.exit(1 if summary.problems else 0)
     except RuntimeError as error:
         _stop(str(error))
+    except OSError as error:
+        _stop(_told(error))
+    except KeyboardInterrupt:
+        typer.echo("\nstopped", err=True)
+        sys.exit(130)
 
 
 @app.command()
@@ -439,6 +453,8 @@ def export(
             typer.echo(path)
     except RuntimeError as error:
         _stop(str(error))
+    except OSError as error:
+        _stop(_told(error))
 
 
 @app.command()
@@ -465,8 +481,10 @@ def similar(
         with Console(stderr=True).status("reading") as status:
             found = compare(course, handed_in, hours, tell=lambda read: status.update(f"{read} files read"))
         out.write_text(similarity_page(found), encoding="utf-8")
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         _stop(str(error))
+    except OSError as error:
+        _stop(_told(error))
     for pair in found.pairs[:10]:
         first, second = (student.name or student.id for student in pair.students)
         _print(f"hour {pair.hour} · {pair.share:4.0%} · {first}, {second}")
@@ -491,8 +509,10 @@ def autograder_gradescope(
     _hours(course, hour)
     try:
         write_gradescope(course, out, hour or [], torch_index=torch_index, unsafe=unsafe_no_jail)
-    except (AutograderError, OSError) as error:
+    except AutograderError as error:
         _stop(str(error))
+    except OSError as error:
+        _stop(_told(error))
     typer.echo(f"{out} is written; it holds the solutions: give it to nobody but Gradescope")
 
 
@@ -514,8 +534,10 @@ def autograder_classroom(
         text = workflow(course, hour or [], repository=course_repository, torch_index=torch_index)
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
-    except (AutograderError, OSError) as error:
+    except AutograderError as error:
         _stop(str(error))
+    except OSError as error:
+        _stop(_told(error))
     typer.echo(f"{out} is written; its first lines say what the organisation has to have")
 
 
@@ -525,7 +547,7 @@ def autograder_run(
     submission: Annotated[Path, typer.Argument(help="The submission's folder or file.")],
     out: Annotated[Path, typer.Option(help="The file to write the result to.")],
     hour: GradedHours = None,
-    seed: Annotated[int | None, typer.Option(help="The seed of the random inputs; fresh when left out.")] = None,
+    seed: GradedSeed = None,
     unsafe_no_jail: Annotated[
         bool, typer.Option("--unsafe-no-jail", help="Run the submission without a jail, with all your rights.")
     ] = False,
@@ -544,8 +566,10 @@ def autograder_run(
     seed = secrets.randbits(32) if seed is None else seed
     try:
         mark = run_one(course, form, submission, out, seed=seed, unsafe=unsafe_no_jail)
-    except (RuntimeError, OSError) as error:
+    except RuntimeError as error:
         _stop(str(error))
+    except OSError as error:
+        _stop(_told(error))
     _print(f"jail: {mark.tier} · seed {seed} · {mark.raw:g} of {mark.possible:g} points")
 
 
@@ -613,6 +637,12 @@ def _course() -> Course:
         return load_course(root)
     except (CourseError, SyntaxError) as error:
         _stop(f"the course cannot be read: {error}")
+
+
+def _told(error: OSError) -> str:
+    """Which file it is about, and what is wrong with it."""
+    name = error.filename2 or error.filename
+    return f"{name}: {error.strerror}" if name and error.strerror else str(error)
 
 
 def _stop(message: str) -> NoReturn:

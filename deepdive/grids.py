@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MOST = 64  # cells along either side
+_MOST_VALUES = 1_000_000  # of an array that is looked at; a hostile answer's may be as large as the wire allows
 _ROUNDING = 1e-6  # relative; floats that differ by less are the same number, as `expect` has it, too
 NAN, INFINITE, MINUS_INFINITE = "nan", "inf", "-inf"
 
@@ -99,10 +100,12 @@ def compare(expected: Any, got: Any) -> Comparison | None:
 
     from deepdive.values import as_numpy
 
+    a, b = as_numpy(expected), as_numpy(got)
+    if max(a.size, b.size) > _MOST_VALUES:
+        return None
     left, right = grid_of(expected), grid_of(got)
     if left is None or right is None:
         return None
-    a, b = as_numpy(expected), as_numpy(got)
     if a.shape != b.shape:
         return Comparison(left, right)
     rounding = _ROUNDING if a.dtype.kind == "f" else 0.0

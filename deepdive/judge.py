@@ -55,17 +55,28 @@ def judge(
         "clean_room": answer.clean_room,
         "rng": rng_for(seed, exercise, check.__name__),
     }
+    wanted = inspect.signature(check).parameters
     error: BaseException | None = None
     began = perf_counter()
     try:
-        check(**{name: supplies[name] for name in inspect.signature(check).parameters})
+        check(**{name: supplies[name] for name in wanted})
     except KeyboardInterrupt:
         raise
     except BaseException as raised:
         error = raised
     seconds = perf_counter() - began
     output = answer.printed if error is not None else ""
-    return verdict_on(course, exercise, check.__name__, answer, error, path=path, seconds=seconds, output=output)
+    return verdict_on(
+        course,
+        exercise,
+        check.__name__,
+        answer,
+        error,
+        path=path,
+        seconds=seconds,
+        output=output,
+        secret=answer.jailed and "rng" in wanted,
+    )
 
 
 def verdict_on(
@@ -78,6 +89,7 @@ def verdict_on(
     path: Path,
     seconds: float = 0.0,
     output: str = "",
+    secret: bool = False,
 ) -> Verdict:
     """The verdict on a check that ended with `error`, or that ended well.
 
@@ -87,6 +99,7 @@ def verdict_on(
         path: the learner's file.
         seconds: how long the check took.
         output: what the answer printed.
+        secret: whether the inputs are nobody's to see, and so neither are pictures of what should come of them.
     """
 
     def verdict(state: State, **told: Any) -> Verdict:
@@ -128,7 +141,7 @@ def verdict_on(
         return verdict(State.CRASHED, expected=exercise.returns, got=str(error))
     if isinstance(error, WrongAnswer):
         told = {"expected": error.expected, "got": error.got + (f"   {error.remark}" if error.remark else "")}
-        arrays = compare(*error.arrays) if error.arrays and not (answer and answer.jailed) else None
+        arrays = compare(*error.arrays) if error.arrays and not secret else None
         return verdict(State.FAILED, **told, **_likely(course, answer, error.likely), arrays=arrays)
     if isinstance(error, AnswerLeft) or (calls and calls[-1].raised is error):
         return verdict(

@@ -74,8 +74,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         output: what the answer printed, capped.
         file: the file that could not be loaded, when that is why; `got` then says what is wrong with it.
         seconds: wall-clock time of the check.
-        arrays: the two arrays that differ, small enough to draw; never in a graded run, whose inputs are nobody's to
-            see.
+        arrays: the two arrays that differ, small enough to draw; in a graded run only of a check that draws no
+            random inputs, for those are nobody's to see.
     """
 
     hour: int
@@ -155,9 +155,25 @@ def in_course_order(course: Course, verdicts: Iterable[Verdict]) -> list[Verdict
     return sorted(verdicts, key=lambda v: place.get((v.hour, v.exercise, v.check), -1))
 
 
-def record_of(course: Course, verdicts: list[Verdict], against: str, seed: int, assets: dict[str, Any]) -> Record:
-    """The record of a run; exercises that did not run are in it, for the denominator is always the course's."""
-    outcomes = outcomes_of(course, verdicts)
+def record_of(
+    course: Course,
+    verdicts: list[Verdict],
+    against: str,
+    seed: int,
+    assets: dict[str, Any],
+    outcomes: list[Outcome] | None = None,
+) -> Record:
+    """The record of a run; exercises that did not run are in it, for the denominator is always the course's.
+
+    Args:
+        course: the course.
+        verdicts: all that there are.
+        against: whose answers they are on.
+        seed: of the random inputs.
+        assets: what gave the results their weights and texts.
+        outcomes: what the verdicts come to, if that is known; added up here when None.
+    """
+    outcomes = outcomes_of(course, verdicts) if outcomes is None else outcomes
     return Record(
         kit=__version__,
         python=platform.python_version(),

@@ -259,17 +259,25 @@ def test_a_roster_is_read_in_any_order_of_columns_with_or_without_a_bom(tmp_path
         assert found.students == (Student("7", "Doe, Jane", "jane@example.org"), Student("8", "Bob"))
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_roster_has_the_separators_of_wherever_it_was_saved(tmp_path: Path, separator: str) -> None:
+    text = "id,name,section\r\n7,Jane,A\r\n,,\r\n8,Bob,\r\n".replace(",", separator)
+    assert roster(text, tmp_path).students == (Student("7", "Jane", section="A"), Student("8", "Bob"))
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("name,email\nJane,j@x\n", "no column `id`, only name, email"),
         ("", "no column `id`, only nothing"),
-        ("id;name\n7;Jane\n", "no column `id`, only id;name"),
+        ("id.name\n7.Jane\n", "no column `id`, only id.name"),
         ("id,name\n7,Jane\n,Bob\n", "line 3: the id is missing"),
         ("id,name\n7,Jane\n8,Bob\n7,Eve\n", "line 4: the id 7 occurs twice"),
         ("id\nann\nAnn\n", "line 3: the id Ann occurs twice"),
-        (b"id,name\n7,J\xe4ne\n", "is no CSV in UTF-8"),
-        ("id,name\n7," + "a" * 200_000 + "\n", "is no CSV in UTF-8"),
+        (b"id,name\n7,J\xe4ne\n", "is no CSV in UTF-8 (byte 12): save it as what Excel calls CSV UTF-8"),
+        ("id,name\n7,Jane\n".encode("utf-16"), "is no CSV in UTF-8 (byte 1)"),
+        ("id,name\n7," + "a" * 200_000 + "\n", "is no CSV: field larger than field limit"),
+        ('id,name\n7,"Jane\nDoe"\n,Bob\n', "line 4: the id is missing"),
     ],
 )
 def test_a_roster_that_cannot_be_used_is_refused_with_the_line(tmp_path: Path, text: str, problem: str) -> None:

@@ -4,24 +4,28 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from deepdive.course import Course, load_course
+from deepdive.grading import console
 from deepdive.grading.classlist import HandedIn, Roster
 from deepdive.grading.classrun import Progress, Summary, judge_all, marks, nothing_to_judge, to_do
 from deepdive.grading.gradebook import Gradebook, open_gradebook
 from deepdive.grading.intake import Submission
 from deepdive.grading.jobs import Job, Keys, digest
-from deepdive.grading.marks import Student
+from deepdive.grading.marks import Mark, Student
 from deepdive.grading.policy import Attempt, Policy
 from deepdive.grading.work import Done
+from deepdive.jail.zygote import choose_tier
 from deepdive.verdict import State, Verdict
 from tests.conftest import ROOT
 
@@ -61,6 +65,12 @@ def book(tmp_path: Path) -> Iterator[Gradebook]:
 def hand_in(book: Gradebook, **sources: str) -> None:
     for student, source in sources.items():
         book.add_submissions([HandedIn(Student(student), Submission(student, {FILE: source.encode()}))])
+
+
+def states_in(book: Gradebook) -> dict[str, str]:
+    """By key, how every verdict of a gradebook ended."""
+    with book._engine.connect() as connection:
+        return dict(connection.exec_driver_sql("SELECT key, state FROM verdicts").all())  # type: ignore[arg-type]
 
 
 def judged_by(executor: Pretending, book: Gradebook, course: Course, seed: int = SEED) -> Summary:
@@ -122,6 +132,15 @@ def test_another_seed_or_another_file_changes_all_keys(small_course: Course) -> 
     assert mine.isdisjoint(check.key for check in keys.of(1, digest(b"x = 2")))
 
 
+def test_checks_that_everything_reaches_have_keys_of_their_own(small_course: Course) -> None:
+    for check in ("test_doubles_every_value", "test_quadruples"):
+        name = f"def {check}"
+        file = small_course.root / "checks" / "test_hour1_small.py"
+        text = file.read_text(encoding="utf-8").replace(f"{name}(answer, rng):", f"{name}(answer, rng):\n    vars()")
+        file.write_text(text.replace(f"{name}(answer):", f"{name}(answer):\n    vars()"), encoding="utf-8")
+    assert len(set(keys_of(load_course(small_course.root)).values())) == CHECKS
+
+
 # --- once ---
 
 
@@ -163,9 +182,9 @@ def test_another_weight_runs_nothing_and_changes_the_marks(book: Gradebook, smal
 def test_a_kit_error_is_told_and_not_kept(book: Gradebook, small_course: Course) -> None:
     hand_in(book, anna="x = 1")
     assert judged_by(Pretending(State.KIT_ERROR), book, small_course).problems.total() == CHECKS
-    assert book.states() == {}
+    assert states_in(book) == {}
     assert judged_by(Pretending(), book, small_course).problems.total() == 0
-    assert len(book.states()) == CHECKS
+    assert len(states_in(book)) == CHECKS
 
 
 def test_a_job_that_nobody_could_judge_is_tried_by_the_next_run(book: Gradebook, small_course: Course) -> None:
@@ -196,6 +215,23 @@ def test_a_policy_is_applied_when_marks_are_read_and_kept_nowhere(book: Gradeboo
     (kind,) = marks(book, small_course, keys, Policy())
     assert (strict.raw, strict.final, kind.final) == (4, 2, 4)
     assert strict.policy == "1 day late: −50 %"
+
+
+def test_marks_read_for_their_points_alone_have_the_same_points(book: Gradebook, small_course: Course) -> None:
+    hand_in(book, anna="x = 1", bob="x = 2", carl="x = 3")
+    book.add_submissions([HandedIn(Student("dora"), Submission("dora", {}))])
+    keys = Keys(small_course, SEED)
+    pairs = to_do(book, small_course, keys, {1})
+    judge_all(book, Pretending(State.PASSED), keys, pairs[:1])
+    judge_all(book, Pretending(State.FAILED), keys, pairs[1:2])  # and nobody has judged carl's
+    whole, brief = (marks(book, small_course, keys, Policy(), whole=how) for how in (True, False))
+    assert [mark.raw for mark in whole] == [4, 0, 0, 0]
+
+    def points(mark: Mark) -> object:
+        ended = [(verdict.check, verdict.state) for verdict in mark.record.verdicts]
+        return mark.student, mark.raw, mark.possible, mark.record.outcomes, ended
+
+    assert [points(mark) for mark in brief] == [points(mark) for mark in whole]
 
 
 @pytest.mark.parametrize(("attempt", "which"), [("best", 2), ("first", 1), ("last", 3)])
@@ -237,8 +273,6 @@ def test_who_is_on_the_roster_and_handed_in_nothing_has_a_mark_without_points(
 
 
 def test_an_export_with_a_roster_has_a_row_for_everybody_on_it(small_course: Course, tmp_path: Path) -> None:
-    from deepdive.grading import console
-
     where, roster = str(tmp_path / "class.db"), tmp_path / "roster.csv"
     roster.write_text("id,name\nanna,Anna\nbob,Bob\n", encoding="utf-8")
     with open_gradebook(where) as book:
@@ -255,8 +289,6 @@ def test_an_export_with_a_roster_has_a_row_for_everybody_on_it(small_course: Cou
 def test_a_run_that_has_nothing_to_do_starts_no_process(
     small_course: Course, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from deepdive.grading import console
-
     where = str(tmp_path / "class.db")
     with open_gradebook(where) as book:
         hand_in(book, anna="x = 1")
@@ -341,7 +373,7 @@ def test_a_run_killed_at_random_points_is_completed_and_grades_nothing_twice(
             assert child.wait(120) == 0
         with open_gradebook(tmp_path / f"{name}.db") as book:
             assert len(book.entries()) == count
-            return book.states()
+            return states_in(book)
 
     dice = random.Random(1)
     for _ in range(kills):
@@ -354,13 +386,60 @@ def test_a_run_killed_at_random_points_is_completed_and_grades_nothing_twice(
     assert runs.total() <= count + kills  # at most the one that was under way
 
 
+# --- once more ---
+
+
+def rows_of(where: Path) -> dict[str, list[object]]:
+    """Everything that a gradebook holds."""
+    with closing(sqlite3.connect(where)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables}
+
+
+@pytest.mark.skipif(choose_tier().tier is None, reason="no jail on this machine")
+def test_a_replay_judges_the_same_bytes_on_the_same_inputs_and_changes_nothing(
+    small_course: Course, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = tmp_path / "class.db"
+    right = (small_course.root / "solutions" / FILE).read_text(encoding="utf-8")
+    folder = tmp_path / "class" / "bob"
+    folder.mkdir(parents=True)
+    (folder / FILE).write_text(right.replace("return 2 * x", "return x + 1e-3"), encoding="utf-8")
+    options = console.Options({1}, workers=1)
+    assert console.grade_class(small_course, [tmp_path / "class"], str(where), None, options).jobs == 1
+    (folder / FILE).write_text(right, encoding="utf-8")  # what lies there now is not what was handed in
+    before = rows_of(where)
+    capsys.readouterr()
+    assert console.replay(small_course, str(where), "bob", console.Options({1}))
+    told = capsys.readouterr().out
+    assert "2 of 5 checks pass; 0 came out differently than kept" in told
+    with open_gradebook(where) as book:
+        (mark,) = marks(book, small_course, Keys(small_course, book.last_seed() or 0), Policy())
+    (random,) = (v for v in mark.record.verdicts if v.check == "test_doubles_every_value")
+    assert random.state is State.FAILED
+    assert random.got.split("…")[0].strip() in told  # the values, which depend on the seed
+    assert rows_of(where) == before
+
+
+@pytest.mark.skipif(choose_tier().tier is None, reason="no jail on this machine")
+def test_a_replay_tells_what_came_out_differently(
+    book: Gradebook, small_course: Course, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hand_in(book, anna=(small_course.root / "solutions" / FILE).read_text(encoding="utf-8"))
+    executor = Pretending(State.FAILED)
+    keys = Keys(small_course, SEED)
+    judge_all(book, executor, keys, to_do(book, small_course, keys, {1}))
+    assert not console.replay(small_course, str(tmp_path / "class.db"), "anna", console.Options({1}))
+    told = capsys.readouterr().out
+    assert "5 of 5 checks pass; 5 came out differently than kept" in told
+    assert "double · test_doubles_every_value: failed, now passed" in told
+
+
 # --- what is seen ---
 
 
 def test_without_a_terminal_a_line_is_written_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
-    from deepdive.grading.console import _line
-
-    with _line() as tell:
+    with console._line() as tell:
         for done in range(1, 101):
             tell(Progress(done, 100, 0, done))
     lines = capsys.readouterr().err.splitlines()
@@ -373,8 +452,6 @@ def test_without_a_terminal_a_line_is_written_now_and_then(capsys: pytest.Captur
 def test_ctrl_c_stops_cleanly_says_how_to_go_on_and_leaves_no_process(
     small_course: Course, tmp_path: Path, run: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    from deepdive.jail.zygote import choose_tier
-
     if choose_tier().tier is None:
         pytest.skip("no jail on this machine")
     right = (small_course.root / "solutions" / FILE).read_text()

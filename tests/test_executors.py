@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -22,7 +22,7 @@ from deepdive.grading.work import Done, Setup
 from deepdive.jail.bounds import GIB
 from deepdive.jail.zygote import choose_tier
 from tests.conftest import ROOT
-from tests.test_classrun import SEED, hand_in
+from tests.test_classrun import SEED, hand_in, states_in
 
 needs_jail = pytest.mark.skipif(choose_tier().tier is None, reason="no jail on this machine")
 
@@ -44,6 +44,9 @@ class Stand_in:  # noqa: N801
 
     def __init__(self, setup: Setup) -> None:
         self.killed = False
+
+    def get_ready(self) -> None:
+        pass
 
     def judge(self, job: Job) -> Done:
         if job.source == "1":
@@ -110,10 +113,13 @@ def test_as_many_processes_as_fit_and_one_at_least(monkeypatch: pytest.MonkeyPat
     assert workers_that_fit({1}) == 8
 
 
-def test_a_scheduler_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("address", ["nonsense", "nonsense://127.0.0.1:1", "tcp://127.0.0.1", "tcp://"])
+def test_what_is_no_schedulers_address_is_told_at_once(address: str) -> None:
     pytest.importorskip("distributed")
-    with pytest.raises(ExecutorError, match="there is no scheduler at nonsense"):
-        Cluster("nonsense://127.0.0.1:1", Setup("", (1,)))
+    with pytest.raises(
+        ExecutorError, match=f"there is no scheduler at {address}: an address is like tcp://host:8786"
+    ):
+        Cluster(address, Setup("", (1,)))
 
 
 # --- real processes ---
@@ -148,8 +154,8 @@ def judged_whole(course: Course, where: Path, executor: Killing, count: int) -> 
         assert summary.problems.total() == 0
         assert sorted(executor.seen) == sorted({entry.files["hour1_small.py"] for entry in book.entries()})
         assert len(executor.seen) == count
-        assert len(book.states()) == 5 * count
-        assert set(book.states().values()) == {"passed"}
+        assert len(states_in(book)) == 5 * count
+        assert set(states_in(book).values()) == {"passed"}
         assert list(jobs_of(book, keys, [(1, source) for source in executor.seen])) == []
 
 
@@ -208,7 +214,7 @@ def test_a_check_that_never_ends_costs_its_own_job_and_a_new_process_does_the_ot
         judged = {student: book.entries(student)[0].files["hour1_small.py"] for student in ("anna", "bob", "carl")}
         left = {source for _, source in to_do(book, course, keys, {1})}
         assert left == {judged["bob"]}
-        assert set(book.states().values()) == {"passed"}
+        assert set(states_in(book).values()) == {"passed"}
     assert not os.path.exists(f"/proc/{first}")
 
 
@@ -239,25 +245,23 @@ def test_a_process_that_does_not_even_begin_is_given_up(monkeypatch: pytest.Monk
 def test_patience_is_longer_than_the_limits_of_a_job_and_its_checks(hour: int) -> None:
     course = load_course(ROOT)
     checks = [check for exercise in course.hour(hour).exercises for check in exercise.checks]
-    whole = Job(hour, "", b"", tuple(CheckKey("", check.name, "") for check in checks), SEED)
+    whole = Job(hour, "", b"", tuple(CheckKey("", check.name, "", "") for check in checks), SEED)
     longest = max(float(check.seconds or 0) for check in checks)
     assert executors.patience_with(whole) > executors.bounds_of(hour).wall_seconds + longest
     assert executors.patience_with(whole) < 3 * 3600
 
 
-@needs_jail
-@pytest.mark.slow
-def test_a_worker_of_a_cluster_killed_in_the_middle_loses_and_doubles_nothing(
-    small_course: Course, tmp_path: Path
-) -> None:
-    pytest.importorskip("distributed")
-    written_class(small_course, tmp_path / "class.db", 12)
+@contextmanager
+def dask(tmp_path: Path, workers: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """The address of a scheduler, and its processes: the scheduler, then its workers."""
+    distributed = pytest.importorskip("distributed")
     told = tmp_path / "scheduler.json"
+    at = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(told))
     with ExitStack() as ends:
 
-        def start(*arguments: str) -> subprocess.Popen[bytes]:
+        def start(what: str, *options: str) -> subprocess.Popen[bytes]:
             child = subprocess.Popen(
-                [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]],
+                [sys.executable, "-m", f"distributed.cli.dask_{what}", *at, *options],
                 cwd=tmp_path,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -266,19 +270,45 @@ def test_a_worker_of_a_cluster_killed_in_the_middle_loses_and_doubles_nothing(
             ends.callback(child.kill)
             return child
 
-        at = ("--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", str(told))
-        start("scheduler", *at, "--port", "0")
+        processes = [start("scheduler", "--port", "0")]
         until = time.monotonic() + 60
         while not told.exists() and time.monotonic() < until:
             time.sleep(0.2)
-        first, _ = (start("worker", *at, "--nthreads", "1", "--no-nanny") for _ in range(2))
-        import distributed
-
+        processes += [start("worker", "--nthreads", "1", "--no-nanny") for _ in range(workers)]
         with distributed.Client(scheduler_file=str(told), set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=90)
+            client.wait_for_workers(workers, timeout=90)
             address = client.scheduler.address
+        yield address, processes
+
+
+@needs_jail
+@pytest.mark.slow
+def test_a_worker_of_a_cluster_killed_in_the_middle_loses_and_doubles_nothing(
+    small_course: Course, tmp_path: Path
+) -> None:
+    written_class(small_course, tmp_path / "class.db", 12)
+    with dask(tmp_path, workers=2) as (address, (_, first, _)):
         cluster = Cluster(address, Setup(str(small_course.root), (1,)))
         try:
             judged_whole(small_course, tmp_path / "class.db", Killing(cluster, first.pid), 12)
         finally:
             cluster.close()
+
+
+@needs_jail
+@pytest.mark.slow
+def test_a_scheduler_killed_in_the_middle_is_told_and_what_was_done_is_kept(
+    small_course: Course, tmp_path: Path
+) -> None:
+    written_class(small_course, tmp_path / "class.db", 30)
+    keys = Keys(small_course, SEED)
+    with dask(tmp_path, workers=1) as (address, (scheduler, _)), open_gradebook(tmp_path / "class.db") as book:
+        cluster = Cluster(address, Setup(str(small_course.root), (1,)))
+        executor = Killing(cluster, scheduler.pid)
+        try:
+            with pytest.raises(ExecutorError, match=f"the scheduler at {address} is gone; what was done is kept"):
+                judge_all(book, executor, keys, to_do(book, small_course, keys, {1}))
+        finally:
+            cluster.close()
+        left = to_do(book, small_course, keys, {1})
+        assert 0 < len(executor.seen) == 30 - len(left) < 30

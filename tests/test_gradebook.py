@@ -17,7 +17,7 @@ from deepdive.grading import gradebook as module
 from deepdive.grading.classlist import HandedIn
 from deepdive.grading.gradebook import VERSION, Gradebook, GradebookError, open_gradebook
 from deepdive.grading.intake import Submission
-from deepdive.grading.jobs import digest
+from deepdive.grading.jobs import CheckKey, digest
 from deepdive.grading.marks import Student
 from deepdive.verdict import State, Verdict
 
@@ -31,6 +31,10 @@ def handed_in(student: str = "7", source: bytes = b"x = 1", submitted: datetime 
 
 def verdict(state: State = State.PASSED, got: str = "") -> Verdict:
     return Verdict(hour=1, exercise="double", check="test_doubles", state=state, got=got)
+
+
+def by(key: str, judge: str = "judge") -> CheckKey:
+    return CheckKey("double", "test_doubles", judge, key)
 
 
 # --- PostgreSQL, as Debian packages it ---
@@ -122,10 +126,9 @@ def test_a_time_of_any_zone_comes_back_as_the_same_moment(book: Gradebook) -> No
 
 def test_a_verdict_comes_back_whole(book: Gradebook) -> None:
     odd = verdict(State.FAILED, got="'; DROP TABLE verdicts; -- \x00 \u2028 Ż")
-    book.add_verdicts(1, "source", [("key", odd)])
+    book.add_verdicts(1, "source", [(by("key"), odd)])
     assert book.verdicts(["key", "another"]) == {"key": odd}
     assert book.known(["key", "another"]) == {"key"}
-    assert book.states() == {"key": "failed"}
 
 
 def test_ids_that_look_like_paths_or_sql_are_only_texts(book: Gradebook) -> None:
@@ -137,9 +140,20 @@ def test_ids_that_look_like_paths_or_sql_are_only_texts(book: Gradebook) -> None
 
 def test_more_keys_than_a_database_takes_at_once_can_be_asked_for(book: Gradebook) -> None:
     keys = [f"{number:040}" for number in range(2000)]
-    book.add_verdicts(1, "source", ((key, verdict()) for key in keys))
+    book.add_verdicts(1, "source", ((by(key), verdict()) for key in keys))
     assert book.known(keys) == set(keys)
     assert len(book.verdicts(keys)) == 2000
+
+
+def test_a_class_is_asked_about_at_once_file_by_file(book: Gradebook) -> None:
+    for source, first, second in (("a", State.PASSED, State.FAILED), ("b", State.PASSED, State.FAILED)):
+        found = [(by(source + "1", "one"), verdict(first)), (by(source + "2", "two"), verdict(second))]
+        book.add_verdicts(1, source, found)
+    book.add_verdicts(1, "c", [(by("c1", "one"), verdict(State.TODO)), (by("c0", "an older one"), verdict())])
+    assert book.judged(["one", "two"]) == {"a": 2, "b": 2, "c": 1}
+    both = {"one": State.PASSED, "two": State.FAILED}
+    assert book.states(["one", "two"]) == {"a": both, "b": both, "c": {"one": State.TODO}}
+    assert book.states([]) == book.judged([]) == {}
 
 
 def test_the_last_runs_seed_is_known(book: Gradebook) -> None:
@@ -171,8 +185,8 @@ def test_another_file_or_another_time_is_another_attempt(book: Gradebook) -> Non
 
 
 def test_a_key_that_has_a_verdict_keeps_it(book: Gradebook) -> None:
-    book.add_verdicts(1, "source", [("key", verdict(State.PASSED))])
-    book.add_verdicts(2, "source", [("key", verdict(State.FAILED)), ("new", verdict(State.FAILED))])
+    book.add_verdicts(1, "source", [(by("key"), verdict(State.PASSED))])
+    book.add_verdicts(2, "source", [(by("key"), verdict(State.FAILED)), (by("new"), verdict(State.FAILED))])
     assert {key: each.state for key, each in book.verdicts(["key", "new"]).items()} == {
         "key": State.PASSED,
         "new": State.FAILED,
@@ -180,13 +194,13 @@ def test_a_key_that_has_a_verdict_keeps_it(book: Gradebook) -> None:
 
 
 def test_a_jobs_verdicts_are_added_all_or_none(book: Gradebook) -> None:
-    def cut_off() -> Iterator[tuple[str, Verdict]]:
-        yield "first", verdict()
+    def cut_off() -> Iterator[tuple[CheckKey, Verdict]]:
+        yield by("first"), verdict()
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         book.add_verdicts(1, "source", cut_off())
-    assert book.states() == {}
+    assert book.known(["first"]) == set()
 
 
 def test_an_intake_that_is_cut_off_adds_nothing(book: Gradebook) -> None:
@@ -223,6 +237,33 @@ def test_a_gradebook_of_a_newer_version_is_refused_with_a_sentence(where: str) -
     with pytest.raises(GradebookError) as raised:
         Gradebook(where)
     assert f"of version {VERSION + 1}, newer than this kit's {VERSION}: update the kit" in str(raised.value)
+
+
+VERSION_1 = """
+CREATE TABLE verdicts (
+    key VARCHAR(64) PRIMARY KEY, source VARCHAR(64) NOT NULL, hour INTEGER NOT NULL, exercise VARCHAR(100) NOT NULL,
+    check_name VARCHAR(200) NOT NULL, state VARCHAR(20) NOT NULL, run INTEGER NOT NULL, verdict TEXT NOT NULL
+);
+CREATE INDEX ix_verdicts_source ON verdicts (source);
+CREATE TABLE schema (version INTEGER PRIMARY KEY);
+INSERT INTO schema VALUES (1);
+INSERT INTO verdicts VALUES ('old', 'a', 1, 'double', 'test_doubles', 'passed', 1,
+    '{"hour":1,"exercise":"double","check":"test_doubles","state":"passed"}');
+"""
+
+
+def test_a_gradebook_of_version_1_is_brought_up_to_date_and_loses_nothing(where: str) -> None:
+    engine = sa.create_engine(where if "://" in where else f"sqlite:///{where}")
+    with engine.begin() as connection:
+        for statement in VERSION_1.split(";\n"):
+            if statement.strip():
+                connection.exec_driver_sql(statement)
+    engine.dispose()
+    for _ in range(2):
+        with open_gradebook(where) as book:
+            book.add_verdicts(1, "a", [(by("new"), verdict(State.FAILED))])
+            assert set(book.verdicts(["old", "new"])) == {"old", "new"}
+            assert book.states(["judge"]) == {"a": {"judge": State.FAILED}}
 
 
 @pytest.mark.parametrize(

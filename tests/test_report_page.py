@@ -17,6 +17,7 @@ import pytest
 from deepdive.answers import Answer
 from deepdive.bench.magics import checked, shown
 from deepdive.course import Course
+from deepdive.grids import compare
 from deepdive.judge import judge
 from deepdive.kept import Kept, Keys
 from deepdive.proof import checks_of
@@ -202,10 +203,16 @@ def test_a_verdict_keeps_the_arrays_that_differ(small_course: Course) -> None:
     assert second.expected.cells == [[3, 4, 5]]  # the second of two arrays, which is the wrong one
 
 
-def test_a_verdict_of_a_graded_run_keeps_none(small_course: Course) -> None:
-    (first, second) = verdicts_on(small_course, "double", lambda x: 3 * x, jailed=True)
-    assert first.state is second.state is State.FAILED
-    assert first.arrays is second.arrays is None
+def test_a_verdict_of_a_graded_run_keeps_none_of_random_inputs(small_course: Course) -> None:
+    (drawn, written_down) = verdicts_on(small_course, "double", lambda x: 3 * x, jailed=True)
+    assert drawn.state is written_down.state is State.FAILED
+    assert drawn.arrays is None
+    assert written_down.arrays is not None
+    assert written_down.arrays.got.cells == [[3, 6, 15]]
+
+
+def test_arrays_that_take_long_to_draw_are_not_looked_at() -> None:
+    assert compare(np.zeros(3), np.broadcast_to(np.zeros(1), (1 << 40,))) is None
 
 
 def test_arrays_survive_json_with_nan_and_infinities(small_course: Course) -> None:

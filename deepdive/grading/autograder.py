@@ -10,7 +10,6 @@ written and the command fails: both systems show that as their autograder's fail
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 import zipfile
@@ -31,6 +30,7 @@ from deepdive.grading.intake import take
 from deepdive.grading.marks import Mark, Student
 from deepdive.grading.run import grade
 from deepdive.grading.session import open_jail
+from deepdive.grading.whole import whole
 from deepdive.jail.bounds import bounds_of
 from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import State, record_of
@@ -81,10 +81,8 @@ def run(course: Course, form: str, place: Path, out: Path, *, seed: int, unsafe:
     if broken:
         told = "\n".join(f"  {v.exercise} · {v.check}: {v.got}" for v in broken)
         raise AutograderError(f"{len(broken)} checks broke, by no fault of the submission's:\n{told}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = out.with_name(out.name + ".partial")
-    partial.write_text(FORMS[form](course, mark), encoding="utf-8")
-    os.replace(partial, out)
+    with whole(out) as partial:
+        partial.write_text(FORMS[form](course, mark), encoding="utf-8")
     return mark
 
 
@@ -133,14 +131,12 @@ def write_gradescope(course: Course, out: Path, hours: Iterable[int], *, torch_i
         "# required: what cannot be locked away is not graded. none: submissions run with all rights, as root.\n"
         f"jail={'none' if unsafe else 'required'}\n"
     )
-    partial = out.with_name(out.name + ".partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+    with whole(out) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         _add(archive, "setup.sh", _template("setup.sh"), 0o755)
         _add(archive, "run_autograder", _template("run_autograder"), 0o755)
         _add(archive, "settings.sh", settings, 0o644)
         for name, path in sorted(_sources(course)):
             archive.write(path, f"course/{name}")
-    os.replace(partial, out)
 
 
 def _add(archive: zipfile.ZipFile, name: str, text: str, mode: int) -> None:

@@ -99,31 +99,40 @@ def read_roster(path: Path) -> Roster:
     """Read a roster.
 
     Raises:
+        OSError: it cannot be read.
         ValueError: it is no CSV, has no column `id`, or an id is missing or occurs twice; the message says where.
     """
     try:
-        return Roster(tuple(_students(path)))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise ValueError(f"{path.name} is no CSV in UTF-8: {error}") from error
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = f"{path.name} is no CSV in UTF-8 (byte {error.start + 1})"
+        raise ValueError(f"{where}: save it as what Excel calls CSV UTF-8") from error
+    try:
+        return Roster(tuple(_students(path.name, text)))
+    except csv.Error as error:
+        raise ValueError(f"{path.name} is no CSV: {error}") from error
 
 
-def _students(path: Path) -> Iterator[Student]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        columns = [name.strip().lower() for name in rows.fieldnames or []]
-        if "id" not in columns:
-            raise ValueError(f"{path.name}: there is no column `id`, only {', '.join(columns) or 'nothing'}")
-        seen = set[str]()
-        for number, row in enumerate(rows, 2):
-            cells = {k.strip().lower(): (v or "").strip() for k, v in row.items() if k and isinstance(v, str)}
-            if not cells.get("id"):
-                raise ValueError(f"{path.name}, line {number}: the id is missing")
-            student = fit_id(cells["id"])
-            if _key(student) in seen:
-                raise ValueError(f"{path.name}, line {number}: the id {student} occurs twice")
-            seen.add(_key(student))
-            known = ("name", "email", "login", "section")
-            yield Student(student, **{k: shorten(cells.get(k, ""), LONGEST_ID) for k in known})
+def _students(name: str, text: str) -> Iterator[Student]:
+    header = text.partition("\n")[0]
+    separator = max(",;\t", key=header.count)  # spreadsheets put what is usual where they are used
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+    columns = [column.strip().lower() for column in rows.fieldnames or []]
+    if "id" not in columns:
+        raise ValueError(f"{name}: there is no column `id`, only {', '.join(columns) or 'nothing'}")
+    seen = set[str]()
+    for row in rows:
+        cells = {k.strip().lower(): (v or "").strip() for k, v in row.items() if k and isinstance(v, str)}
+        if not any(cells.values()):
+            continue  # spreadsheets leave rows of nothing but separators behind
+        if not cells.get("id"):
+            raise ValueError(f"{name}, line {rows.line_num}: the id is missing")
+        student = fit_id(cells["id"])
+        if _key(student) in seen:
+            raise ValueError(f"{name}, line {rows.line_num}: the id {student} occurs twice")
+        seen.add(_key(student))
+        known = ("name", "email", "login", "section")
+        yield Student(student, **{k: shorten(cells.get(k, ""), LONGEST_ID) for k in known})
 
 
 def fit_id(text: str) -> str:

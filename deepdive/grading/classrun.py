@@ -24,8 +24,8 @@ from deepdive.grading.gradebook import Entry, Gradebook
 from deepdive.grading.jobs import Job, Keys, kit_digest
 from deepdive.grading.marks import NOT_HANDED_IN, Mark, Student
 from deepdive.grading.policy import Policy
-from deepdive.grading.run import not_handed_in
-from deepdive.verdict import Record, State, Verdict, record_of
+from deepdive.grading.records import Records
+from deepdive.verdict import State, record_of
 
 _NOT_KEPT = {State.KIT_ERROR}  # the kit's own failure: tried again by the next run
 
@@ -84,8 +84,8 @@ def to_do(book: Gradebook, course: Course, keys: Keys, hours: Iterable[int]) -> 
         for entry in entries
         if hour.file_name in entry.files
     )
-    known = set(book.states())
-    return [pair for pair in wanted if any(check.key not in known for check in keys.of(*pair))]
+    judged = {hour: book.judged(keys.judges(hour)) for hour in {hour for hour, _ in wanted}}
+    return [(hour, source) for hour, source in wanted if judged[hour].get(source, 0) < len(keys.judges(hour))]
 
 
 def jobs_of(book: Gradebook, keys: Keys, pairs: Iterable[tuple[int, str]]) -> Iterator[Job]:
@@ -121,7 +121,8 @@ def judge_all(
     problems, failed, began = Counter[str](), 0, monotonic()
     with closing(executor.run(jobs_of(book, keys, pairs))) as results:
         for done, result in enumerate(results, 1):
-            kept = [(key, verdict) for key, verdict in result.verdicts if verdict.state not in _NOT_KEPT]
+            asked = {check.key: check for check in result.job.checks}
+            kept = [(asked[key], verdict) for key, verdict in result.verdicts if verdict.state not in _NOT_KEPT]
             book.add_verdicts(run, result.job.source, kept)
             unkept = [verdict for _, verdict in result.verdicts if verdict.state in _NOT_KEPT]
             problems.update(verdict.got for verdict in unkept)
@@ -142,20 +143,6 @@ def _start_run(book: Gradebook, keys: Keys, tier: str) -> int:
     return book.start_run(keys.seed, kit_digest(), tier, msgspec.json.encode(describe()).decode())
 
 
-def record_for(book: Gradebook, course: Course, keys: Keys, entry: Entry) -> Record:
-    """Everything that was found out about a submission; checks that have not been run are not in it."""
-    verdicts: list[Verdict] = []
-    for hour in course.hours:
-        source = entry.files.get(hour.file_name)
-        if source is None:
-            verdicts += not_handed_in(course, hour)
-            continue
-        checks = keys.of(hour.number, source)
-        found = book.verdicts(check.key for check in checks)
-        verdicts += [found[check.key] for check in checks if check.key in found]
-    return record_of(course, verdicts, entry.name, keys.seed, describe())
-
-
 def marks(
     book: Gradebook,
     course: Course,
@@ -164,6 +151,7 @@ def marks(
     student: str | None = None,
     *,
     roster: Roster | None = None,
+    whole: bool = True,
 ) -> list[Mark]:
     """The mark of every student, or of one of them, by student.
 
@@ -174,12 +162,14 @@ def marks(
         policy: which attempt counts, and what lateness costs.
         student: only this one.
         roster: who else is in the course, and has no points for having handed in nothing.
+        whole: with all that was found out; else with how each check ended and the points, which is quick.
     """
+    records = Records(book, course, keys, whole=whole)
     tier = next(reversed(book.tiers().values()), "")
     attempts: dict[str, list[Entry]] = {}
     for entry in book.entries(student):
         attempts.setdefault(entry.student.id, []).append(entry)
-    found = [_mark(book, course, keys, policy, sorted(entries, key=_when), tier) for entries in attempts.values()]
+    found = [_mark(records, policy, sorted(entries, key=_when), tier) for entries in attempts.values()]
     missing = (s for s in (roster.students if roster else ()) if s.id not in attempts and student in (None, s.id))
     found += [_without_submission(course, keys, each) for each in missing]
     return sorted(found, key=lambda mark: mark.student.id)
@@ -194,14 +184,14 @@ def _when(entry: Entry) -> tuple[float, int]:
     return entry.submitted.timestamp() if entry.submitted else 0.0, entry.number
 
 
-def _mark(book: Gradebook, course: Course, keys: Keys, policy: Policy, entries: list[Entry], tier: str) -> Mark:
-    records = [record_for(book, course, keys, entry) for entry in entries]
+def _mark(records: Records, policy: Policy, entries: list[Entry], tier: str) -> Mark:
+    attempts = [records.of(entry) for entry in entries]
     finals = [
         policy.apply(record.earned, policy.days_late(entry.submitted, called_late=entry.late))
-        for record, entry in zip(records, entries, strict=True)
+        for record, entry in zip(attempts, entries, strict=True)
     ]
     which = policy.choose([final for final, _ in finals])
-    entry, record, (final, words) = entries[which], records[which], finals[which]
+    entry, record, (final, words) = entries[which], attempts[which], finals[which]
     return Mark(
         student=entry.student,
         submission=entry.name,

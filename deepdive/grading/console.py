@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bars
+from sqlalchemy.exc import SQLAlchemyError
 
 from deepdive.assets import AssetError, use_offline
 from deepdive.course import Course
@@ -23,7 +24,6 @@ from deepdive.grading.classrun import (
     judge_all,
     marks,
     nothing_to_judge,
-    record_for,
     take_in,
     to_do,
 )
@@ -31,6 +31,7 @@ from deepdive.grading.executors import Cluster, ExecutorError, Local, workers_th
 from deepdive.grading.gradebook import Gradebook, GradebookError, open_gradebook, shown
 from deepdive.grading.jobs import Keys
 from deepdive.grading.policy import Policy, read_policy
+from deepdive.grading.records import Records
 from deepdive.grading.run import judge_file
 from deepdive.grading.session import open_jail
 from deepdive.grading.work import Setup
@@ -81,7 +82,7 @@ def grade_class(course: Course, places: Sequence[Path], where: str, roster: Path
 def _grade_class(
     course: Course, places: Sequence[Path], where: str, roster: Path | None, options: Options
 ) -> Summary:
-    with _problems_told(), open_gradebook(where) as book:
+    with _problems_told(), open_gradebook(where, make=bool(places)) as book:
         new = take_in(book, course, places, read_roster(roster) if roster else Roster())
         keys = Keys(course, _seed(book, options.seed))
         pairs = to_do(book, course, keys, options.hours)
@@ -89,7 +90,7 @@ def _grade_class(
             say(f"seed {keys.seed} · {new} new submissions · everything has been judged")
             return nothing_to_judge(book, keys, new=new)
         setup = Setup(str(course.root), tuple(sorted(options.hours)), options.unsafe)
-        count = options.workers or workers_that_fit(options.hours)
+        count = min(options.workers or workers_that_fit(options.hours), len(pairs))
         executor = Cluster(options.cluster, setup) if options.cluster else Local(setup, count)
         who = options.cluster or f"{count} {'process' if count == 1 else 'processes'}"
         try:
@@ -106,7 +107,7 @@ def replay(course: Course, where: str, student: str, options: Options) -> bool:
     Raises:
         RuntimeError: there is no such gradebook, student or jail.
     """
-    with _problems_told(), open_gradebook(where) as book:
+    with _problems_told(), open_gradebook(where, make=False) as book:
         keys = Keys(course, _seed(book, options.seed))
         entries = book.entries(student)
         if not entries:
@@ -115,7 +116,7 @@ def replay(course: Course, where: str, student: str, options: Options) -> bool:
         use_offline()
         with scratch() as folder, temporary_files_in(folder), open_jail(options.hours, unsafe=options.unsafe) as jail:
             for entry in entries:
-                kept = {v.check: v for v in record_for(book, course, keys, entry).verdicts}
+                kept = {v.check: v for v in Records(book, course, keys).of(entry).verdicts}
                 again: list[Verdict] = []
                 for hour in course.hours:
                     if hour.number in options.hours and hour.file_name in entry.files:
@@ -152,9 +153,9 @@ def export(
     Raises:
         RuntimeError: there is no such gradebook, policy or roster, or no run in it.
     """
-    from deepdive.grading.export import write
+    from deepdive.grading.export import POINTS_ONLY, write
 
-    with _problems_told(), open_gradebook(where) as book:
+    with _problems_told(), open_gradebook(where, make=False) as book:
         keys = Keys(course, _kept_seed(book, where))
         if files := len(to_do(book, course, keys, book.hours())):
             raise RuntimeError(
@@ -162,7 +163,8 @@ def export(
                 "as nothing: run `deepdive grade --gradebook …` first"
             )
         known = read_roster(roster) if roster else None
-        found = marks(book, course, keys, read_policy(policy) if policy else Policy(), roster=known)
+        how = read_policy(policy) if policy else Policy()
+        found = marks(book, course, keys, how, roster=known, whole=form not in POINTS_ONLY)
         return write(form, course, found, out)
 
 
@@ -183,8 +185,11 @@ def _kept_seed(book: Gradebook, where: str) -> int:
 def _problems_told() -> Iterator[None]:
     try:
         yield
-    except (GradebookError, ExecutorError, AssetError, ValueError, OSError) as error:
+    except (GradebookError, ExecutorError, AssetError, ValueError) as error:
         raise RuntimeError(str(error)) from error
+    except SQLAlchemyError as error:  # the disk is full, the server gone, or another run writes without end
+        said = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        raise RuntimeError(f"the gradebook fails: {said}. What was done before is kept.") from error
 
 
 @contextmanager

@@ -6,6 +6,7 @@ costs nothing but the time it had spent: its job is somebody else's.
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import re
@@ -33,6 +34,12 @@ _CLOSING_SECONDS = 10
 _READY_SECONDS = 600.0  # to import everything and to try the jails, from a cold disk beside other work
 _JAILS_SECONDS = 120.0  # to start the jails of one job anew, beside other work
 _LAST_WORDS_SECONDS = 2.0  # for a process that hangs to write down where
+_LOGGERS = (
+    "distributed",
+    "distributed.client",
+    "distributed.utils",
+)  # what they log, tracebacks and all, is said here
+_ADDRESS = re.compile(r"(tcp|tls|ucx|wss?)://\S+:\d{1,5}")  # Dask waits for a minute for what is none
 _IN_A_CHECK = re.compile(r'File ".*[/\\]checks[/\\](.+)", line (\d+) in (\w+)')
 
 
@@ -63,14 +70,13 @@ class WorkerHung(WorkerLost):
 
 
 class Worker:
-    """One working process.
+    """One working process. It begins to get ready at once; `get_ready` waits for it.
 
     Args:
         setup: what it is told first.
-
-    Raises:
-        ExecutorError: it could not get ready.
     """
+
+    tier = ""
 
     def __init__(self, setup: Setup) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  it is closed with the worker
@@ -82,8 +88,18 @@ class Worker:
             env=_environment(),
             start_new_session=True,  # Ctrl-C in the terminal is not for it
         )
+        self._send(setup)
+
+    def get_ready(self) -> None:
+        """Wait until it has imported what it needs and has a jail, unless it had them before.
+
+        Raises:
+            ExecutorError: it could not get ready.
+        """
+        if self.tier:
+            return
         try:
-            ready = msgspec.json.decode(self._ask(setup, _READY_SECONDS), type=Ready)
+            ready = msgspec.json.decode(self._answer(_READY_SECONDS), type=Ready)
         except WorkerLost as error:
             raise ExecutorError(f"a working process could not start: {error}") from None
         if ready.problem:
@@ -97,10 +113,17 @@ class Worker:
 
     def judge(self, job: Job) -> Done:
         """Judge a job. Raises WorkerLost, and WorkerHung when it takes longer than anything honest can."""
-        return msgspec.json.decode(self._ask(job, patience_with(job)), type=Done)
+        self.get_ready()
+        self._send(job)
+        return msgspec.json.decode(self._answer(patience_with(job)), type=Done)
 
-    def _ask(self, question: msgspec.Struct, seconds: float) -> bytes:
+    def _send(self, question: msgspec.Struct) -> None:
         assert self._process.stdin is not None
+        with suppress(BrokenPipeError, ValueError):  # whoever waits for the answer is told why there is none
+            self._process.stdin.write(msgspec.json.encode(question) + b"\n")
+            self._process.stdin.flush()
+
+    def _answer(self, seconds: float) -> bytes:
         assert self._process.stdout is not None
         line = b""
         late = threading.Event()
@@ -116,9 +139,7 @@ class Worker:
         timer.daemon = True
         timer.start()
         try:
-            with suppress(BrokenPipeError, ValueError):
-                self._process.stdin.write(msgspec.json.encode(question) + b"\n")
-                self._process.stdin.flush()
+            with suppress(ValueError):
                 line = self._process.stdout.readline()
         finally:
             timer.cancel()
@@ -165,13 +186,21 @@ class Local:
     Args:
         setup: what they are told.
         workers: how many.
+
+    Raises:
+        ExecutorError: the first of them could not get ready.
     """
 
     def __init__(self, setup: Setup, workers: int) -> None:
         self._setup, self._count = setup, workers
-        first = Worker(setup)  # to know at once whether there is a jail
-        self.tier = first.tier
-        self._idle = [first]
+        self._idle = [Worker(setup) for _ in range(workers)]
+        try:
+            self._idle[-1].get_ready()  # to know at once whether there is a jail; the others go on meanwhile
+        except BaseException:
+            for worker in self._idle:
+                worker.kill()
+            raise
+        self.tier = self._idle[-1].tier
 
     def run(self, jobs: Iterable[Job]) -> Generator[Done]:
         waiting: queue.Queue[Job | None] = queue.Queue(maxsize=2 * self._count)
@@ -187,7 +216,7 @@ class Local:
                 for _ in range(TRIES):
                     try:
                         if worker is None:
-                            worker = self._idle.pop() if self._idle else Worker(self._setup)
+                            worker = self._take()
                             alive.append(worker)
                         if not stop.is_set():
                             result = worker.judge(job)
@@ -226,6 +255,11 @@ class Local:
                     worker.kill()
         if failures:
             raise failures[0]
+
+    def _take(self) -> Worker:
+        with suppress(IndexError):
+            return self._idle.pop()
+        return Worker(self._setup)
 
     def close(self) -> None:
         """End the processes that no run has used."""
@@ -273,10 +307,14 @@ class Cluster:
             self._dask: Any = import_module("distributed")
         except ImportError:
             raise ExecutorError("a cluster needs Dask: pip install 'deepdive[cluster]'") from None
-        self._setup = msgspec.json.encode(setup)
+        if not _ADDRESS.fullmatch(address):
+            raise ExecutorError(f"there is no scheduler at {address}: an address is like tcp://host:8786")
+        self._address, self._setup = address, msgspec.json.encode(setup)
+        for name in _LOGGERS:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             self._client = self._dask.Client(address, timeout=10, set_as_default=False)
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, TimeoutError, ValueError, OverflowError) as error:
             raise ExecutorError(f"there is no scheduler at {address}: {error}") from error
         workers = self._client.scheduler_info(n_workers=-1)["workers"]
         if not workers:
@@ -303,13 +341,18 @@ class Cluster:
         try:
             for future in finished:
                 _, job = futures.pop(future.key)
+                if future.status in ("cancelled", "lost"):
+                    gone = f"the scheduler at {self._address} is gone"
+                    raise ExecutorError(
+                        f"{gone}; what was done is kept, and the same command goes on where this one was"
+                    )
                 if future.status == "finished":
                     yield msgspec.json.decode(future.result(), type=Done)
                 else:
                     yield Done(job, problem=f"{future.status}: {future.exception()!r}"[:300])
                 start()
         finally:
-            if futures:
+            if futures and self._client.status == "running":
                 self._client.cancel([future for future, _ in futures.values()], force=True)
 
     def close(self) -> None:
@@ -323,6 +366,7 @@ _of_thread = threading.local()
 def _worker_of_thread(setup: bytes) -> Worker:
     if getattr(_of_thread, "setup", None) != setup:
         _of_thread.worker = Worker(msgspec.json.decode(setup, type=Setup))
+        _of_thread.worker.get_ready()
         _of_thread.setup = setup
     worker: Worker = _of_thread.worker
     return worker

@@ -9,7 +9,7 @@ SQLite by default, one file in WAL mode; any URL that SQLAlchemy knows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,11 +20,11 @@ import msgspec
 import sqlalchemy as sa
 
 from deepdive.grading.classlist import HandedIn
-from deepdive.grading.jobs import digest
+from deepdive.grading.jobs import CheckKey, digest
 from deepdive.grading.marks import Student
-from deepdive.verdict import Verdict
+from deepdive.verdict import State, Verdict
 
-VERSION = 1
+VERSION = 2
 _CHUNK = 500  # keys asked for at once; SQLite takes 32,766 parameters, older ones 999
 
 _metadata = sa.MetaData()
@@ -62,7 +62,8 @@ _verdicts = sa.Table(
     "verdicts",
     _metadata,
     sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("source", sa.String(64), nullable=False, index=True),
+    sa.Column("source", sa.String(64), nullable=False),
+    sa.Column("judge", sa.String(40), nullable=False, server_default=""),  # empty in verdicts of version 1
     sa.Column("hour", sa.Integer, nullable=False),
     sa.Column("exercise", sa.String(100), nullable=False),
     sa.Column("check_name", sa.String(200), nullable=False),
@@ -70,6 +71,8 @@ _verdicts = sa.Table(
     sa.Column("run", sa.Integer, nullable=False),
     sa.Column("verdict", sa.Text, nullable=False),
 )
+# Holds all that the questions about a whole class ask for, so that none of them reads a verdict itself.
+_by_source = sa.Index("verdicts_by_source", _verdicts.c.source, _verdicts.c.judge, _verdicts.c.state)
 
 
 class GradebookError(RuntimeError):
@@ -104,12 +107,15 @@ class Gradebook:
 
     Args:
         where: a file, or a URL that SQLAlchemy knows.
+        make: make the file if it is not there.
 
     Raises:
         GradebookError: it cannot be opened, or is of another version of the kit.
     """
 
-    def __init__(self, where: str | Path) -> None:
+    def __init__(self, where: str | Path, *, make: bool = True) -> None:
+        if "://" not in str(where):
+            _look_at(Path(where), make=make)
         url = str(where) if "://" in str(where) else f"sqlite:///{Path(where).absolute()}"
         try:
             self._engine = sa.create_engine(url)
@@ -169,13 +175,14 @@ class Gradebook:
                 new += 1
         return new
 
-    def add_verdicts(self, run: int, source: str, found: Iterable[tuple[str, Verdict]]) -> None:
+    def add_verdicts(self, run: int, source: str, found: Iterable[tuple[CheckKey, Verdict]]) -> None:
         """Add the verdicts of one job, all or none of them; a key that has one keeps it."""
         with self._engine.begin() as connection:
             rows = [
                 {
-                    "key": key,
+                    "key": check.key,
                     "source": source,
+                    "judge": check.judge,
                     "hour": verdict.hour,
                     "exercise": verdict.exercise,
                     "check_name": verdict.check,
@@ -183,7 +190,7 @@ class Gradebook:
                     "run": run,
                     "verdict": _json(verdict),
                 }
-                for key, verdict in found
+                for check, verdict in found
             ]
             self._insert(connection, _verdicts, rows)
 
@@ -239,11 +246,25 @@ class Gradebook:
         rows = self._by_key([_verdicts.c.key, _verdicts.c.verdict], keys)
         return {key: msgspec.json.decode(text, type=Verdict) for key, text in rows}
 
-    def states(self) -> dict[str, str]:
-        """By key, the state of every verdict there is."""
+    def judged(self, judges: Collection[str]) -> dict[str, int]:
+        """By file, how many verdicts of these judges it has."""
+        query = sa.select(_verdicts.c.source, sa.func.count()).where(_verdicts.c.judge.in_(judges))
         with self._engine.connect() as connection:
-            rows = connection.execute(sa.select(_verdicts.c.key, _verdicts.c.state))
-            return {row.key: row.state for row in rows}
+            return {row[0]: row[1] for row in connection.execute(query.group_by(_verdicts.c.source))}
+
+    def states(self, judges: Collection[str]) -> dict[str, Mapping[str, State]]:
+        """By file, the state of its verdict by each of these judges, as far as there is one."""
+        told = sa.func.aggregate_strings(_verdicts.c.judge + ":" + _verdicts.c.state, ",")
+        query = sa.select(_verdicts.c.source, told).where(_verdicts.c.judge.in_(judges))
+        parsed: dict[str, Mapping[str, State]] = {}  # most files of a class have the same as some other
+        found = {}
+        with self._engine.connect() as connection:
+            for source, text in connection.execute(query.group_by(_verdicts.c.source)):
+                if text not in parsed:
+                    pairs = (pair.split(":") for pair in text.split(","))
+                    parsed[text] = {judge: State(state) for judge, state in pairs}
+                found[source] = parsed[text]
+        return found
 
     def hours(self) -> set[int]:
         """The hours of which anything has been judged."""
@@ -259,13 +280,23 @@ class Gradebook:
 
 
 @contextmanager
-def open_gradebook(where: str | Path) -> Iterator[Gradebook]:
+def open_gradebook(where: str | Path, *, make: bool = True) -> Iterator[Gradebook]:
     """A gradebook, closed at the end of the block."""
-    book = Gradebook(where)
+    book = Gradebook(where, make=make)
     try:
         yield book
     finally:
         book.close()
+
+
+def _look_at(path: Path, *, make: bool) -> None:
+    """Say what SQLite only says that it cannot open. Raises GradebookError."""
+    if path.is_dir():
+        raise GradebookError(f"the gradebook {path} cannot be opened: it is a folder")
+    if not path.parent.is_dir():
+        raise GradebookError(f"the gradebook {path} cannot be opened: there is no folder {path.parent}")
+    if not make and not path.exists():
+        raise GradebookError(f"there is no gradebook {path} yet: `deepdive grade` makes one, given submissions")
 
 
 def shown(where: str | Path) -> str:
@@ -283,7 +314,10 @@ def _migrate(connection: sa.Connection, version: int) -> None:
     """Bring an older gradebook up to date; each step adds, none takes away."""
     if version > VERSION:
         raise ValueError(f"it is of version {version}, newer than this kit's {VERSION}: update the kit")
-    # There is one version yet. A step to the next goes here: `if version < 2: connection.execute(…)`.
+    if version < 2:  # verdicts did not say what judged them; that counted with an older kit, and is judged again
+        connection.exec_driver_sql("ALTER TABLE verdicts ADD COLUMN judge VARCHAR(40) DEFAULT '' NOT NULL")
+        _by_source.create(connection)
+        connection.execute(_schema.insert().values(version=2))
 
 
 def _set_up_sqlite(connection: Any, record: Any) -> None:

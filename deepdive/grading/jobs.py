@@ -27,10 +27,18 @@ _NO_JUDGES = {"cli.py", "build.py", "proof.py", "pytest_plugin.py", "selection.p
 
 
 class CheckKey(msgspec.Struct, frozen=True):
-    """A check to be run on a file, and the key of the verdict that will come of it."""
+    """A check to be run on a file, and the key of the verdict that will come of it.
+
+    Args:
+        exercise: the function's name.
+        check: the check function's name.
+        judge: a digest of all that the verdict depends on but the file: the same for every file of a class.
+        key: a digest of that and the file.
+    """
 
     exercise: str
     check: str
+    judge: str
     key: str
 
 
@@ -64,15 +72,21 @@ class Keys:
         self._course = course
         self.seed = seed
         self._kit = kit_digest()
-        self._judged_by: dict[int, list[tuple[Exercise, str, str]]] = {}
+        self._judges: dict[int, dict[str, tuple[Exercise, str]]] = {}
+
+    def judges(self, hour: int) -> dict[str, tuple[Exercise, str]]:
+        """By what judges it, every check of an hour, with its exercise, in the course's order."""
+        if hour not in self._judges:
+            self._judges[hour] = {
+                _short(f"{digest} {self.seed}"): (exercise, check) for exercise, check, digest in self._digests(hour)
+            }
+        return self._judges[hour]
 
     def of(self, hour: int, source: str) -> list[CheckKey]:
         """The key of every check of an hour, for a file of this sha256, in the course's order."""
-        if hour not in self._judged_by:
-            self._judged_by[hour] = list(self._digests(hour))
         return [
-            CheckKey(exercise.name, check, sha256(f"{digest} {source} {self.seed}".encode()).hexdigest()[:40])
-            for exercise, check, digest in self._judged_by[hour]
+            CheckKey(exercise.name, check, judge, _short(f"{judge} {source}"))
+            for judge, (exercise, check) in self.judges(hour).items()
         ]
 
     def _digests(self, hour: int) -> Iterable[tuple[Exercise, str, str]]:
@@ -86,7 +100,11 @@ class Keys:
         for exercise in self._course.hour(hour).exercises:
             right = digest_of(solution, exercise.name)
             for check in exercise.checks:
-                yield exercise, check.name, f"{shared} {right} {digest_of(checks, check.name)}"
+                yield exercise, check.name, f"{shared} {right} {check.name} {digest_of(checks, check.name)}"
+
+
+def _short(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:40]
 
 
 def digest(content: bytes) -> str:

@@ -96,3 +96,4 @@ if __name__ == "__main__":
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a check prints is no answer
     serve(sys.stdin.buffer, answers)
+    os._exit(0)  # all is put away; to take torch and its modules apart, one by one, would take another second or two

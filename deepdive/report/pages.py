@@ -3,8 +3,8 @@
 Each is one file that needs nothing else: no script, no font, no picture from elsewhere, and a policy that forbids
 them all. What is printed into a page is made visible and escaped by the template engine, never by hand.
 
-There are no pictures of arrays: a verdict of a graded run describes values in words and does not keep them. The
-learner's own page, which has them, is `deepdive.report.learner`.
+Arrays have pictures where a check's inputs stand in the check; where they are random, and so the class's secret, its
+block says the difference in words alone. The learner's own page is `deepdive.report.learner`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from deepdive.course import Course
 from deepdive.grading.export import canvas, classroom, exercism, gradescope, html, jsonl, junit, moodle, plain
 from deepdive.grading.export.text import ExportError
 from deepdive.grading.marks import Mark
+from deepdive.grading.whole import whole
 
-__all__ = ["FORMATS", "ExportError", "write"]
+__all__ = ["FORMATS", "POINTS_ONLY", "ExportError", "write"]
 
 # From the course and the marks to the files' texts, by their names below the output folder.
 FORMATS: dict[str, Callable[..., dict[str, str]]] = {
@@ -26,6 +26,7 @@ FORMATS: dict[str, Callable[..., dict[str, str]]] = {
     "jsonl": jsonl.files,
     "html": html.files,
 }
+POINTS_ONLY = {"canvas", "moodle"}  # what the checks found is not in them, and need not be read
 
 
 def write(format: str, course: Course, marks: Sequence[Mark], out: Path, **options: Any) -> list[Path]:
@@ -49,8 +50,6 @@ def write(format: str, course: Course, marks: Sequence[Mark], out: Path, **optio
 
 
 def _write(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(text.encode("utf-8"))
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_bytes(text.encode("utf-8"))
     return path

@@ -164,9 +164,9 @@ def load_module(path: Path, shown: str, seconds: float = DEFAULT_SECONDS) -> Mod
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
-        source = path.read_bytes()
-        code = compile(source, str(path), "exec", dont_inherit=True)
-        _import_libraries(ast.parse(source))
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+        code = compile(tree, str(path), "exec", dont_inherit=True)
+        _import_libraries(tree)
         with time_limit(seconds, loading=True):
             exec(code, module.__dict__)
     except SyntaxError as error:
@@ -185,7 +185,7 @@ def load_module(path: Path, shown: str, seconds: float = DEFAULT_SECONDS) -> Mod
 
 
 # What the hours are about takes seconds to import, ten from a cold disk: nobody's answer is slow for that.
-_LIBRARIES = {"numpy", "scipy", "torch", "transformers", "datasets", "sklearn", "optimum", "onnxruntime", "fastapi"}
+LIBRARIES = {"numpy", "scipy", "torch", "transformers", "datasets", "sklearn", "optimum", "onnxruntime", "fastapi"}
 
 
 def _import_libraries(tree: ast.Module) -> None:
@@ -197,6 +197,6 @@ def _import_libraries(tree: ast.Module) -> None:
             modules = [statement.module]
         else:
             continue
-        if all(module.partition(".")[0] in _LIBRARIES for module in modules):
+        if all(module.partition(".")[0] in LIBRARIES for module in modules):
             with suppress(Exception):  # which the file itself will meet, and be told of
                 exec(compile(ast.Module([statement], []), "<imports>", "exec"), {})

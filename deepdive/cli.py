@@ -44,25 +44,40 @@ def check(
 
     deepdive check softmax · deepdive check 2
     """
-    from deepdive.bench.watch import run_pytest
+    import os
+
+    import pytest
 
     course = _course()
-    arguments = ["--fresh"] if fresh else []
+    arguments = ["--no-header", "-q"] + (["--fresh"] if fresh else [])
     arguments += ["--deepdive-json", str(json.absolute())] if json else []
     if what.isdigit():
         arguments += ["--hour", what]
     elif what:
         arguments += ["--exercise", _exercise(course, what).name]
-    sys.exit(run_pytest(course.root, arguments))
+    os.chdir(course.root)
+    sys.exit(pytest.main(arguments))
 
 
 @app.command()
-def watch(what: Annotated[str, typer.Argument(help="The exercise at hand, for its hints.")] = "") -> None:
-    """Check what you save, as you save it: only the exercises that the edit can reach."""
+def watch(
+    what: Annotated[str, typer.Argument(help="The exercise at hand: tried at once, and its hints are shown.")] = "",
+    fork: Annotated[
+        bool | None,
+        typer.Option("--fork/--no-fork", help="How runs begin: what is safe on this machine when left out."),
+    ] = None,
+) -> None:
+    """Check what you save, as you save it: only the exercises that the edit can reach.
+
+    deepdive watch · deepdive watch softmax
+    """
+    course = _course()
+    found = _exercise(course, what) if what else None
+    if not (course.root / "exercises").is_dir():
+        _stop("exercises/ is missing: deepdive build writes it")
     from deepdive.bench.watch import watch_exercises
 
-    course = _course()
-    watch_exercises(course, _exercise(course, what) if what else None)
+    watch_exercises(course, found, fork=fork)
 
 
 @app.command()
@@ -71,10 +86,7 @@ def hint(
     number: Annotated[int | None, typer.Argument(min=1, help="Which of its hints; the next when left out.")] = None,
 ) -> None:
     """Show the next hint for an exercise: first a question, then a pointer, then nearly the code."""
-    from rich.console import Console
-    from rich.markdown import Markdown
-
-    from deepdive.bench.standing import next_hint
+    from deepdive.bench.hints import next_hint, print_hint
 
     course = _course()
     found = _exercise(course, exercise)
@@ -82,12 +94,7 @@ def hint(
         _stop(f"{exercise} has no hints")
     if number is not None and number > len(found.hints):
         _stop(f"{exercise} has {len(found.hints)} hints, no number {number}")
-    number = next_hint(course, found) if number is None else number
-    console = Console(width=min(Console().width, 100))
-    console.print(f"{exercise} · hint {number} of {len(found.hints)}\n", style="bold", highlight=False)
-    console.print(Markdown(found.hints[number - 1]))
-    if number < len(found.hints):
-        console.print(f"\nStill stuck?  deepdive hint {exercise}", style="dim", highlight=False)
+    print_hint(found, next_hint(course, found) if number is None else number)
 
 
 @app.command()

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from pathlib import Path
-
 from deepdive.answer_files import AnswerFiles
 from deepdive.answers import DEFAULT_SECONDS
 from deepdive.course import Course, Exercise, Hour
-from deepdive.kept import FOLDER, Kept, settings_of
+from deepdive.kept import Kept, settings_of
 from deepdive.report.board import Board, board_of
 from deepdive.verdict import State, Verdict, outcome_of
 
@@ -47,21 +43,3 @@ def minutes_left(course: Course, hour: Hour) -> int:
     """What the exercises of an hour that do not pass yet take, about."""
     verdicts = verdicts_of(course)
     return sum(e.minutes for e in hour.exercises if not outcome_of(e, verdicts).earned)
-
-
-def next_hint(course: Course, exercise: Exercise) -> int:
-    """The number of the next hint for an exercise, and remember that it was shown; the last one stays the next."""
-    path = course.root / FOLDER / "hints.json"
-    shown: dict[str, int] = {}
-    with suppress(OSError, ValueError):
-        shown = json.loads(path.read_text(encoding="utf-8"))
-    number = min(int(shown.get(exercise.name, 0)) + 1, len(exercise.hints))
-    remember(path, {**shown, exercise.name: number})
-    return number
-
-
-def remember(path: Path, value: object) -> None:
-    """Keep something small; where the folder cannot be written to, it is forgotten."""
-    with suppress(OSError):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(value), encoding="utf-8")

@@ -86,6 +86,22 @@ def blocks(course: Course, verdicts: Sequence[Verdict], width: int = 80) -> Iter
             yield block(verdict, course.exercise(name), width, others=group[len(shown) :])
 
 
+def sentence(exercise: Exercise, verdicts: Sequence[Verdict]) -> str:
+    """An exercise with which nothing is wrong, in a line: that it passes, is to do, or could not be decided."""
+    todo = [verdict for verdict in verdicts if verdict.state is State.TODO]
+    if todo:
+        return f"{SIGN[State.TODO]} {exercise.name} · {todo[0].likely or 'still to do'}"
+    passed = sum(verdict.state is State.PASSED for verdict in verdicts)
+    undecided = next((verdict for verdict in verdicts if verdict.state is State.INCONCLUSIVE), None)
+    if undecided is not None:
+        why = f"{Check(undecided.check, 0).title}: {undecided.likely}"
+        return f"{SIGN[State.INCONCLUSIVE]} {exercise.name} · {passed} of {len(verdicts)} checks pass; {why}"
+    told = f"{SIGN[State.PASSED]} {exercise.name} · {passed} checks pass"
+    if any(check.long for check in exercise.checks):
+        return f"{told}; one more takes minutes: pytest --exercise {exercise.name}"
+    return f"{told} · " + ("1 point" if exercise.points == 1 else f"{exercise.points} points")
+
+
 def file_block(verdict: Verdict, width: int = 80) -> str:
     """The block for a file that could not be loaded at all."""
     lines = wrap(f"{SIGN[State.ERROR]} {verdict.got}", width, subsequent_indent="  ")

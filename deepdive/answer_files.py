@@ -117,7 +117,7 @@ class AnswerFiles:
         module = self._modules.get(path)
         if module is None:
             try:
-                module = load_module(path, self.shown(path), self._seconds)
+                module = load_module(path, self.shown(path), self._seconds, self._trees.get(path))
             except AnswerFileError as error:
                 module = error
             self._modules[path] = module
@@ -148,8 +148,16 @@ def no_function(exercise: Exercise, shown: str, defined: Collection[str], found:
     return WrongAnswer(wanted, "no such function", likely=advice)
 
 
-def load_module(path: Path, shown: str, seconds: float = DEFAULT_SECONDS) -> ModuleType:
+def load_module(
+    path: Path, shown: str, seconds: float = DEFAULT_SECONDS, tree: ast.Module | None = None
+) -> ModuleType:
     """Run a file of answers as a module of its own; never from a cache of compiled code.
+
+    Args:
+        path: the file.
+        shown: what people call it.
+        seconds: how long it may take.
+        tree: the file, if it is parsed already.
 
     Raises:
         AnswerFileError: there is no such file, it has a syntax error, or running it raised, exited or hung.
@@ -164,7 +172,7 @@ def load_module(path: Path, shown: str, seconds: float = DEFAULT_SECONDS) -> Mod
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
+        tree = tree or ast.parse(path.read_bytes(), filename=str(path))
         code = compile(tree, str(path), "exec", dont_inherit=True)
         _import_libraries(tree)
         with time_limit(seconds, loading=True):

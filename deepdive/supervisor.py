@@ -93,8 +93,7 @@ class Supervisor:
         Raises:
             Cancelled: something else is wanted before it is done.
         """
-        if not self._child:
-            self._fork()
+        self.prepare()
         assert self._requests is not None
         assert self._replies is not None
         try:
@@ -115,6 +114,11 @@ class Supervisor:
             return self._lost()
         reports: Reports = json.loads(line)
         return reports
+
+    def prepare(self) -> None:
+        """Fork the child now, if there is none: it waits."""
+        if not self._child:
+            self._fork()
 
     def close(self) -> None:
         """Let the child go."""

@@ -10,9 +10,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import msgspec
 
@@ -25,8 +27,8 @@ from deepdive.expect import WrongAnswer
 from deepdive.judge import judge, verdict_on, verdict_on_loss
 from deepdive.kept import Kept, settings_of
 from deepdive.printed import capped, caught
-from deepdive.proof import checks_of
-from deepdive.report.block import SIGN, block, file_block, sentence
+from deepdive.proof import check_function
+from deepdive.report.block import SIGN, also, block, file_block, sentence
 from deepdive.report.terminal import write_block, write_line
 from deepdive.scratch import scratch, temporary_files_in
 from deepdive.supervisor import Lost, Supervisor
@@ -35,57 +37,98 @@ from deepdive.verdict import WRONG, State, Verdict
 if TYPE_CHECKING:
     from _pytest._io import TerminalWriter
 
-Tried = tuple[Exercise, list[Verdict]]
 
-
-def try_exercises(
-    course: Course,
-    exercises: Sequence[Exercise],
-    *,
-    wishes: int | None = None,
-    imported: Callable[[list[str]], None] = lambda names: None,
-) -> Iterator[Tried]:
-    """Judge what stands in `exercises/`, one exercise after the other, and keep the verdicts.
+class Runner:
+    """Tries exercises of one course, once.
 
     Args:
         course: the course.
-        exercises: which.
         wishes: a descriptor: as soon as there is something to read, somebody wants something else.
         imported: told the modules of large libraries that had to be imported on the way.
-
-    Raises:
-        Cancelled: something else is wanted.
-        RuntimeError: the kit itself failed; with the traceback.
     """
-    files = answers_of(course)
-    before = {path: _content(path) for path in {files.path(exercise) for exercise in exercises}}
-    pieces = [(e, check) for e in exercises if not files.is_stub(e) for check in e.checks if not check.long]
-    hung = set[str]()
 
-    def judged(index: int) -> Verdict:
-        exercise, check = pieces[index]
-        seconds = float(check.seconds or DEFAULT_SECONDS)
-        seconds = min(seconds, SECONDS_AFTER_TIMEOUT) if exercise.name in hung else seconds
-        verdict = _judged(course, files, exercise, check, seconds)
+    def __init__(
+        self, course: Course, wishes: int | None = None, imported: Callable[[list[str]], None] = lambda names: None
+    ) -> None:
+        self._course, self._imported = course, imported
+        self._files = answers_of(course)
+        self._pieces = [(exercise, check) for exercise in course.exercises for check in exercise.checks]
+        self._hung = set[str]()
+        self._resources = ExitStack()
+        self._resources.enter_context(temporary_files_in(self._resources.enter_context(scratch())))
+        self._child: Supervisor | None = None
+        if supervisor.available():
+            self._child = Supervisor(self._in_child, wishes)
+            self._resources.callback(self._child.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()
+
+    def prepare(self) -> None:
+        """Fork the child that answers run in beforehand: with large libraries in memory that takes a while."""
+        if self._child is not None:
+            self._child.prepare()
+
+    def tried(self, exercises: Sequence[Exercise]) -> Iterator[tuple[Exercise, Verdict]]:
+        """Judge what stands in `exercises/`, check by check, and keep the verdicts. What takes minutes is left out.
+
+        Raises:
+            Cancelled: something else is wanted.
+            RuntimeError: the kit itself failed; with the traceback.
+        """
+        paths = {self._files.path(exercise) for exercise in exercises}
+        before = {path: _content(path) for path in paths}
+        found = list[Verdict]()
+        for index, (exercise, check) in enumerate(self._pieces):
+            if exercise in exercises and not check.long:
+                found.append(self._run(index))
+                yield exercise, found[-1]
+        if all(_content(path) == content for path, content in before.items()):
+            keep(self._course, self._files, found)
+
+    def _run(self, index: int) -> Verdict:
+        if self._child is None:
+            return self._judged(index)
+        exercise, check = self._pieces[index]
+        result = self._child.run(index)
+        if isinstance(result, Lost):
+            verdict = verdict_on_loss(self._course, self._files, exercise, check.name, result)
+        elif "broken" in result[0]:
+            raise RuntimeError(result[0]["broken"])
+        else:
+            self._imported(result[0]["imported"])
+            verdict = msgspec.convert(result[0]["verdict"], Verdict)
         if verdict.state is State.TIMEOUT:
-            hung.add(exercise.name)
+            self._hung.add(exercise.name)  # for the next child
         return verdict
 
-    found = list[Verdict]()
-    with scratch() as folder, temporary_files_in(folder), _where_answers_run(judged, wishes, imported) as run:
-        for exercise in exercises:
-            verdicts = list[Verdict]()
-            for index, (one, check) in enumerate(pieces):
-                if one is exercise:
-                    result = run(index)
-                    if isinstance(result, Lost):
-                        result = verdict_on_loss(course, files, exercise, check.name, result)
-                        hung |= {exercise.name} if result.state is State.TIMEOUT else set()
-                    verdicts.append(result)
-            found += verdicts
-            yield exercise, verdicts or [_todo(exercise, check) for check in exercise.checks]
-    if all(_content(path) == content for path, content in before.items()):
-        keep(course, files, found)
+    def _in_child(self, index: int) -> list[dict[str, Any]]:
+        sys.breakpointhook = _no_debugger
+        before = set(sys.modules)
+        try:
+            verdict = self._judged(index)
+        except Exception:  # not the answer's, whose exceptions are in the verdict
+            return [{"broken": traceback.format_exc()}]
+        new = [name for name in sys.modules if name not in before and name.partition(".")[0] in LIBRARIES]
+        return [{"verdict": msgspec.to_builtins(verdict), "imported": new}]
+
+    def _judged(self, index: int) -> Verdict:
+        exercise, check = self._pieces[index]
+        course, path = self._course, self._files.path(exercise)
+        seconds = SECONDS_AFTER_TIMEOUT if exercise.name in self._hung else float(check.seconds or DEFAULT_SECONDS)
+        with caught() as printed:
+            try:
+                answer = self._files.answer(exercise, seconds)
+            except (StillToDo, AnswerFileError, WrongAnswer) as error:
+                return verdict_on(course, exercise, check.name, None, error, path=path)
+            verdict = judge(course, exercise, check_function(course, exercise, check), answer, path=path)
+            output = capped(printed()) if verdict.state is not State.PASSED else ""
+        if verdict.state is State.TIMEOUT:
+            self._hung.add(exercise.name)
+        return msgspec.structs.replace(verdict, output=output)
 
 
 def keep(course: Course, files: AnswerFiles, verdicts: Iterable[Verdict]) -> None:
@@ -103,90 +146,46 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-@contextmanager
-def _where_answers_run(
-    judged: Callable[[int], Verdict], wishes: int | None, imported: Callable[[list[str]], None]
-) -> Iterator[Callable[[int], Verdict | Lost]]:
-    """A child of this process, where there can be one: what takes it down costs its own verdict only."""
-    if not supervisor.available():
-        yield judged
-        return
-    child = Supervisor(lambda index: _in_child(judged, index), wishes)
-
-    def run(index: int) -> Verdict | Lost:
-        result = child.run(index)
-        if isinstance(result, Lost):
-            return result
-        (told,) = result
-        if "broken" in told:
-            raise RuntimeError(told["broken"])
-        imported(told["imported"])
-        return msgspec.convert(told["verdict"], Verdict)
-
-    try:
-        yield run
-    finally:
-        child.close()
-
-
-def _in_child(judged: Callable[[int], Verdict], index: int) -> list[dict[str, Any]]:
-    sys.breakpointhook = _no_debugger
-    before = set(sys.modules)
-    try:
-        verdict = judged(index)
-    except Exception:  # not the answer's, whose exceptions are in the verdict
-        return [{"broken": traceback.format_exc()}]
-    new = [name for name in sys.modules if name not in before and name.partition(".")[0] in LIBRARIES]
-    return [{"verdict": msgspec.to_builtins(verdict), "imported": new}]
-
-
 def _no_debugger(*_: object, **__: object) -> NoReturn:
     raise RuntimeError("breakpoint() stops in pytest only: run it in another terminal")
 
 
-def _judged(course: Course, files: AnswerFiles, exercise: Exercise, check: Check, seconds: float) -> Verdict:
-    path = files.path(exercise)
-    functions = {function.__name__: function for function, _ in checks_of(course, exercise)}
-    with caught() as printed:
-        try:
-            answer = files.answer(exercise, seconds)
-        except (StillToDo, AnswerFileError, WrongAnswer) as error:
-            return verdict_on(course, exercise, check.name, None, error, path=path)
-        verdict = judge(course, exercise, functions[check.name], answer, path=path)
-        output = capped(printed()) if verdict.state is not State.PASSED else ""
-    return msgspec.structs.replace(verdict, output=output)
-
-
-def _todo(exercise: Exercise, check: Check) -> Verdict:
-    return Verdict(hour=exercise.hour, exercise=exercise.name, check=check.name, state=State.TODO)
-
-
-def show(course: Course, tried: Iterable[Tried], terminal: TerminalWriter) -> None:
+def show(course: Course, tried: Iterable[tuple[Exercise, Verdict]], terminal: TerminalWriter) -> None:
     """Write what came out: of the first exercise that is wrong all there is to say, of the others a line each.
 
     Raises:
         Cancelled: something else is wanted.
     """
     terminal.sep("-", time.strftime("%H:%M:%S"), light=True)
-    wrong, waiting = 0, 0
-    for exercise, verdicts in tried:
-        told = [verdict for verdict in verdicts if verdict.state in WRONG | {State.KIT_ERROR}]
-        if told and told[0].file:
-            write_block(terminal, file_block(told[0], terminal.fullwidth))
-            return
-        if told and not wrong:
-            write_block(terminal, block(told[0], exercise, terminal.fullwidth, others=told[1:]))
-        elif told:
-            write_line(terminal, f"{SIGN[told[0].state]} {exercise.name} · {Check(told[0].check, 0).title}", red=True)
+    worst: Exercise | None = None
+    waiting = 0
+    for exercise, pairs in groupby(tried, key=itemgetter(0)):
+        verdicts, wrong = list[Verdict](), list[Verdict]()
+        for _, verdict in pairs:
+            verdicts.append(verdict)
+            if verdict.state not in WRONG | {State.KIT_ERROR}:
+                continue
+            if verdict.file:
+                write_block(terminal, file_block(verdict, terminal.fullwidth))
+                return
+            wrong.append(verdict)
+            if worst is None:  # at once: diagnosing what else is wrong may take a while
+                worst = exercise
+                write_block(terminal, block(verdict, exercise, terminal.fullwidth))
+            elif len(wrong) == 1:
+                title = Check(verdict.check, 0).title
+                write_line(terminal, f"{SIGN[verdict.state]} {exercise.name} · {title}", red=True)
+            terminal.flush()
+        if exercise is worst and wrong[1:]:
+            write_line(terminal, also(exercise, wrong[1:], terminal.fullwidth))
         elif all(verdict.state is State.TODO and not verdict.likely for verdict in verdicts):
             waiting += 1
-        else:
+        elif not wrong:
             passed = any(verdict.state is State.PASSED for verdict in verdicts)
             write_line(terminal, sentence(exercise, verdicts), green=passed)
-        wrong += bool(told)
         terminal.flush()
     if waiting:
         write_line(terminal, f"{SIGN[State.TODO]} {waiting} still to do")
-    if not wrong and (step := standing(course).step) is not None:
+    if worst is None and (step := standing(course).step) is not None:
         write_line(terminal, f"next    {step.doing} {step.what} · {step.worth}\n        {step.where}")
     terminal.flush()

@@ -26,7 +26,7 @@ from deepdive.reach import Reach
 from deepdive.report.terminal import say
 
 SAVED, LOOK, KEY = "saved", "look", "key"  # a notification; nothing for a while, which may mean there are none; a key
-_SETTLE = 5  # milliseconds: editors save in two or three steps
+_SETTLE = 2  # milliseconds: editors save in two or three steps
 _PATIENCE = 500  # milliseconds until one looks without having been notified
 
 
@@ -231,7 +231,7 @@ class _Watching:
             self._stop()
             say(f"\n{problem}")
         elif reached:
-            self._stop()
+            self._stop_pytest()
             self._at_hand = reached[0]
             self._warm.start([exercise.name for exercise in reached])
 
@@ -276,6 +276,9 @@ class _Watching:
 
     def _stop(self) -> None:
         self._warm.stop()
+        self._stop_pytest()
+
+    def _stop_pytest(self) -> None:
         if self._everything is not None:
             end(self._everything)
             self._everything = None

@@ -59,12 +59,17 @@ def block(verdict: Verdict, exercise: Exercise, width: int = 80, others: Sequenc
     lines += _line("likely", verdict.likely, width)
     lines += _line("next", f"deepdive hint {verdict.exercise}", width)
     if others:
-        titles = "; ".join(Check(other.check, 0).title for other in others)
-        lines += _line("also", f"{titles}   (pytest -k {verdict.exercise} tells more)", width)
+        lines.append(also(exercise, others, width))
     if verdict.output:
         lines += _line("printed", verdict.output.splitlines()[0], width)
         lines += _indented("\n".join(verdict.output.splitlines()[1:]), width)
     return "\n".join(lines)
+
+
+def also(exercise: Exercise, others: Sequence[Verdict], width: int) -> str:
+    """The line of a block that names what else is wrong with the same exercise."""
+    titles = "; ".join(Check(other.check, 0).title for other in others)
+    return "\n".join(_line("also", f"{titles}   (pytest -k {exercise.name} tells more)", width))
 
 
 def blocks(course: Course, verdicts: Sequence[Verdict], width: int = 80) -> Iterator[str]:

@@ -20,6 +20,7 @@ from deepdive.course import Course, Exercise
 from deepdive.expect import WrongAnswer
 from deepdive.frames import describe_error, frames_of
 from deepdive.limits import TimeIsUp, time_limit
+from deepdive.source import function_in
 from deepdive.values import kind
 
 
@@ -92,8 +93,7 @@ class AnswerFiles:
             except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
                 self._trees[path] = None
         tree = self._trees[path]
-        found = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == exercise.name] if tree else []
-        return found[-1] if found else None
+        return function_in(tree, exercise.name) if tree else None
 
     def blame(self, path: Path, error: AnswerFileError) -> None:
         """Remember that running this file took its process down, so that nobody runs it again."""

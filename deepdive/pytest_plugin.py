@@ -531,6 +531,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> Generator[None, None, None]:
     from deepdive.report import terminal
     from deepdive.report.board import board_of
+    from deepdive.stubs import changed_stubs
 
     session = config.stash.get(_SESSION, None)
     if session is None or not session.verdicts:
@@ -548,7 +549,8 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     if failed:
         terminalreporter.stats["failed"] = failed
     if config.get_verbosity() >= -1:
-        board = board_of(session.course, session.verdicts, session.files, session.against, session.reused)
+        changed = () if session.against else changed_stubs(session.course).lines
+        board = board_of(session.course, session.verdicts, session.files, session.against, session.reused, changed)
         terminalreporter.ensure_newline()
         terminal.write_board(terminalreporter._tw, board, brief=config.get_verbosity() < 0)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
+from msgspec.structs import replace
+
 from deepdive.answer_files import AnswerFiles
 from deepdive.answers import DEFAULT_SECONDS
+from deepdive.assets import describe
 from deepdive.course import Course, Exercise, Hour
 from deepdive.kept import Kept, settings_of
-from deepdive.report.board import Board, board_of
-from deepdive.verdict import State, Verdict, outcome_of
+from deepdive.report.board import Board, Step, board_of
+from deepdive.stubs import changed_stubs
+from deepdive.verdict import Record, State, Verdict, outcome_of, record_of
 
 
 def verdicts_of(course: Course) -> list[Verdict]:
@@ -31,7 +36,28 @@ def answers_of(course: Course) -> AnswerFiles:
 
 def standing(course: Course) -> Board:
     """The board as it is known now."""
-    return board_of(course, verdicts_of(course), answers_of(course), "")
+    return board_of(course, verdicts_of(course), answers_of(course), "", changed=changed_stubs(course).lines)
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """The board as data.
+
+    Args:
+        record: verdicts and outcomes, as `--deepdive-json` writes them.
+        next: what to do next; None when everything passes.
+        changed: what a newer kit has changed in stubs.
+    """
+
+    record: Record
+    next: Step | None
+    changed: list[str]
+
+
+def record(course: Course) -> Standing:
+    """The board as it is known now, as data."""
+    board = standing(course)
+    verdicts = [replace(verdict, arrays=None) for verdict in verdicts_of(course)]  # pictures are most of its bytes
+    return Standing(record_of(course, verdicts, "exercises", 0, describe()), board.step, list(board.changed))
 
 
 def passes(course: Course, exercise: Exercise) -> bool:

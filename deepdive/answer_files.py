@@ -20,6 +20,7 @@ from deepdive.course import Course, Exercise
 from deepdive.expect import WrongAnswer
 from deepdive.frames import describe_error, frames_of
 from deepdive.limits import TimeIsUp, time_limit
+from deepdive.source import function_in
 from deepdive.values import kind
 
 
@@ -92,8 +93,7 @@ class AnswerFiles:
             except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
                 self._trees[path] = None
         tree = self._trees[path]
-        found = [n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == exercise.name] if tree else []
-        return found[-1] if found else None
+        return function_in(tree, exercise.name) if tree else None
 
     def blame(self, path: Path, error: AnswerFileError) -> None:
         """Remember that running this file took its process down, so that nobody runs it again."""
@@ -117,7 +117,7 @@ class AnswerFiles:
         module = self._modules.get(path)
         if module is None:
             try:
-                module = load_module(path, self.shown(path), self._seconds)
+                module = load_module(path, self.shown(path), self._seconds, self._trees.get(path))
             except AnswerFileError as error:
                 module = error
             self._modules[path] = module
@@ -148,8 +148,16 @@ def no_function(exercise: Exercise, shown: str, defined: Collection[str], found:
     return WrongAnswer(wanted, "no such function", likely=advice)
 
 
-def load_module(path: Path, shown: str, seconds: float = DEFAULT_SECONDS) -> ModuleType:
+def load_module(
+    path: Path, shown: str, seconds: float = DEFAULT_SECONDS, tree: ast.Module | None = None
+) -> ModuleType:
     """Run a file of answers as a module of its own; never from a cache of compiled code.
+
+    Args:
+        path: the file.
+        shown: what people call it.
+        seconds: how long it may take.
+        tree: the file, if it is parsed already.
 
     Raises:
         AnswerFileError: there is no such file, it has a syntax error, or running it raised, exited or hung.
@@ -164,9 +172,9 @@ def load_module(path: Path, shown: str, seconds: float = DEFAULT_SECONDS) -> Mod
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
-        source = path.read_bytes()
-        code = compile(source, str(path), "exec", dont_inherit=True)
-        _import_libraries(ast.parse(source))
+        tree = tree or ast.parse(path.read_bytes(), filename=str(path))
+        code = compile(tree, str(path), "exec", dont_inherit=True)
+        _import_libraries(tree)
         with time_limit(seconds, loading=True):
             exec(code, module.__dict__)
     except SyntaxError as error:
@@ -185,7 +193,7 @@ def load_module(path: Path, shown: str, seconds: float = DEFAULT_SECONDS) -> Mod
 
 
 # What the hours are about takes seconds to import, ten from a cold disk: nobody's answer is slow for that.
-_LIBRARIES = {"numpy", "scipy", "torch", "transformers", "datasets", "sklearn", "optimum", "onnxruntime", "fastapi"}
+LIBRARIES = {"numpy", "scipy", "torch", "transformers", "datasets", "sklearn", "optimum", "onnxruntime", "fastapi"}
 
 
 def _import_libraries(tree: ast.Module) -> None:
@@ -197,6 +205,6 @@ def _import_libraries(tree: ast.Module) -> None:
             modules = [statement.module]
         else:
             continue
-        if all(module.partition(".")[0] in _LIBRARIES for module in modules):
+        if all(module.partition(".")[0] in LIBRARIES for module in modules):
             with suppress(Exception):  # which the file itself will meet, and be told of
                 exec(compile(ast.Module([statement], []), "<imports>", "exec"), {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -14,7 +15,22 @@ from deepdive.course import Course, CourseError, Exercise, find_root, load_cours
 app = typer.Typer(pretty_exceptions_enable=False, rich_markup_mode="markdown")
 autograders = typer.Typer(help="Let Gradescope or GitHub Classroom grade what is handed in there.")
 app.add_typer(autograders, name="autograder")
-ExerciseName = Annotated[str, typer.Argument(help="The exercise's name, `softmax` for example.")]
+
+
+def _known_exercises(incomplete: str) -> list[tuple[str, str]]:
+    """The exercises whose name a shell may complete, each with what it is about."""
+    root = find_root(Path.cwd())
+    try:
+        exercises = list(load_course(root).exercises) if root else []
+    except (CourseError, SyntaxError, OSError):
+        return []
+    return [(each.name, each.summary) for each in exercises if each.name.startswith(incomplete)]
+
+
+ExerciseName = Annotated[
+    str, typer.Argument(help="The exercise's name, `softmax` for example.", autocompletion=_known_exercises)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for other programs.")]
 GradedHours = Annotated[list[int] | None, typer.Option("--hour", help="Grade only this hour (repeatable).")]
 GradedSeed = Annotated[
     int | None, typer.Option(min=0, max=2**63 - 1, help="The seed of the random inputs; fresh when left out.")
@@ -25,21 +41,30 @@ TorchIndex = Annotated[
 
 
 @app.callback(invoke_without_command=True)
-def start(context: typer.Context) -> None:
+def start(context: typer.Context, json: AsJson = False) -> None:
     """Learn NLP with the Hugging Face libraries in six hours.
 
     Without a command: where you stand, and the next step. `pytest` checks everything; `deepdive watch` checks what
     you save, as you save it.
     """
     if context.invoked_subcommand is None:
-        from deepdive.bench.standing import standing
+        from deepdive.bench.standing import record, standing
 
-        _print(standing(_course()).text(_width()))
+        course = _course()
+        if json:
+            _print_json(record(course))
+        else:
+            _print(standing(course).text(_width()))
 
 
 @app.command()
 def check(
-    what: Annotated[str, typer.Argument(help="An exercise, or an hour's number; everything when left out.")] = "",
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="An exercise, or an hour's number; everything when left out.", autocompletion=_known_exercises
+        ),
+    ] = "",
     fresh: Annotated[bool, typer.Option("--fresh", help="Try unchanged answers again, too.")] = False,
     json: Annotated[Path | None, typer.Option(help="Write the verdicts to this file.")] = None,
 ) -> None:
@@ -47,37 +72,56 @@ def check(
 
     deepdive check softmax · deepdive check 2
     """
-    from deepdive.bench.watch import run_pytest
+    import pytest
 
     course = _course()
-    arguments = ["--fresh"] if fresh else []
+    arguments = ["--no-header", "-q"] + (["--fresh"] if fresh else [])
     arguments += ["--deepdive-json", str(json.absolute())] if json else []
     if what.isdigit():
         arguments += ["--hour", what]
     elif what:
         arguments += ["--exercise", _exercise(course, what).name]
-    sys.exit(run_pytest(course.root, arguments))
+    os.chdir(course.root)
+    sys.exit(pytest.main(arguments))
 
 
 @app.command()
-def watch(what: Annotated[str, typer.Argument(help="The exercise at hand, for its hints.")] = "") -> None:
-    """Check what you save, as you save it: only the exercises that the edit can reach."""
+def watch(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="The exercise at hand: tried at once, and its hints are shown.", autocompletion=_known_exercises
+        ),
+    ] = "",
+    fork: Annotated[
+        bool | None,
+        typer.Option("--fork/--no-fork", help="How runs begin: what is safe on this machine when left out."),
+    ] = None,
+) -> None:
+    """Check what you save, as you save it: only the exercises that the edit can reach.
+
+    deepdive watch · deepdive watch softmax
+    """
+    course = _course()
+    found = _exercise(course, what) if what else None
+    if not (course.root / "exercises").is_dir():
+        _stop("exercises/ is missing: deepdive build writes it")
     from deepdive.bench.watch import watch_exercises
 
-    course = _course()
-    watch_exercises(course, _exercise(course, what) if what else None)
+    watch_exercises(course, found, fork=fork)
 
 
 @app.command()
 def hint(
     exercise: ExerciseName,
     number: Annotated[int | None, typer.Argument(min=1, help="Which of its hints; the next when left out.")] = None,
+    json: AsJson = False,
 ) -> None:
-    """Show the next hint for an exercise: first a question, then a pointer, then nearly the code."""
-    from rich.console import Console
-    from rich.markdown import Markdown
+    """Show the next hint for an exercise: first a question, then a pointer, then nearly the code.
 
-    from deepdive.bench.standing import next_hint
+    deepdive hint softmax · deepdive hint softmax 1
+    """
+    from deepdive.bench.hints import next_hint, print_hint
 
     course = _course()
     found = _exercise(course, exercise)
@@ -86,31 +130,37 @@ def hint(
     if number is not None and number > len(found.hints):
         _stop(f"{exercise} has {len(found.hints)} hints, no number {number}")
     number = next_hint(course, found) if number is None else number
-    console = Console(width=min(Console().width, 100))
-    console.print(f"{exercise} · hint {number} of {len(found.hints)}\n", style="bold", highlight=False)
-    console.print(Markdown(found.hints[number - 1]))
-    if number < len(found.hints):
-        console.print(f"\nStill stuck?  deepdive hint {exercise}", style="dim", highlight=False)
+    if json:
+        told = {"exercise": exercise, "number": number, "of": len(found.hints), "hint": found.hints[number - 1]}
+        _print_json(told)
+    else:
+        print_hint(found, number)
 
 
 @app.command()
 def diff(
     exercise: ExerciseName,
     spoil: Annotated[bool, typer.Option("--spoil", help="Show it though yours does not pass yet.")] = False,
+    stub: Annotated[
+        bool, typer.Option("--stub", help="Beside the kit's stub: what a newer kit says about the exercise.")
+    ] = False,
 ) -> None:
-    """Show your answer beside the reference, once it passes."""
+    """Show your answer beside the reference, once it passes.
+
+    deepdive diff softmax · deepdive diff softmax --stub
+    """
     from rich.console import Console
     from rich.syntax import Syntax
 
-    from deepdive.bench.compare import difference
+    from deepdive.bench.compare import difference, stub_difference
     from deepdive.bench.standing import passes
 
     course = _course()
     found = _exercise(course, exercise)
-    if not spoil and not passes(course, found):
+    if not spoil and not stub and not passes(course, found):
         _stop(f"{exercise} does not pass yet, as far as the last run knows; --spoil shows the reference all the same")
     try:
-        text = difference(course, found)
+        text = stub_difference(course, found) if stub else difference(course, found)
     except ValueError as error:
         _stop(str(error))
     Console().print(Syntax(text, "diff", background_color="default") if text else "The same, word for word.")
@@ -118,7 +168,9 @@ def diff(
 
 @app.command()
 def reset(
-    exercise: Annotated[str, typer.Argument(help="The exercise to start over.")] = "",
+    exercise: Annotated[
+        str, typer.Argument(help="The exercise to start over.", autocompletion=_known_exercises)
+    ] = "",
     everything: Annotated[bool, typer.Option("--all", help="All hours.")] = False,
 ) -> None:
     """Start an exercise over: its stub comes back, and `deepdive undo` brings yours back."""
@@ -151,11 +203,23 @@ def undo() -> None:
 
 
 @app.command()
-def plan(hour: Annotated[int | None, typer.Argument(help="Which hour; all in brief when left out.")] = None) -> None:
-    """Show the six hours, or one hour's timeline and links, and how many minutes are left."""
+def plan(
+    hour: Annotated[int | None, typer.Argument(help="Which hour; all in brief when left out.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Show the six hours, or one hour's timeline and links, and how many minutes are left.
+
+    deepdive plan · deepdive plan 2
+    """
     from deepdive.bench.standing import minutes_left
 
     course = _course()
+    if json:
+        wanted = _hours(course, None if hour is None else [hour])
+        hours = [each for each in course.hours if each.number in wanted]
+        left = ((each, minutes_left(course, each)) for each in hours)
+        _print_json([{"hour": h.number, "title": h.title, "minutes_left": m, "plan": h.plan} for h, m in left])
+        return
     if hour is None:
         for each in course.hours:
             typer.echo(f"{each.number}  {each.title}: {minutes_left(course, each)} minutes of exercises left")
@@ -574,17 +638,19 @@ def autograder_run(
 
 
 @app.command()
-def doctor() -> None:
-    """Say whether this machine can grade in a jail and, when it cannot, what to change."""
-    from deepdive.jail.zygote import choose_tier
+def doctor(json: AsJson = False) -> None:
+    """Say what may keep the kit from working here, and what to change. Fails where others' code cannot be graded."""
+    from deepdive.bench.doctor import findings
 
-    choice = choose_tier()
-    typer.echo(f"jail: {choice.tier or 'none'}")
-    for reason in choice.reasons:
-        typer.echo(f"  {reason}")
-    for change in choice.changes:
-        typer.echo(f"  to do: {change}")
-    if choice.tier is None:
+    root = find_root(Path.cwd())
+    found = findings(_course() if root else None)
+    if json:
+        _print_json(found)
+    for each in [] if json else found:
+        _print(f"{each.about}: {each.found}")
+        for line in (*each.reasons, *(f"to do: {change}" for change in each.to_do)):
+            _print(f"  {line}")
+    if any(each.about == "jail" and each.found == "none" for each in found):
         sys.exit(1)
 
 
@@ -593,7 +659,15 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows a question mark
-    app()
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # whoever read the output has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _stop(f"{error.filename or 'a file'}: {error.strerror or error}")
 
 
 def _exercise(course: Course, name: str) -> Exercise:
@@ -621,6 +695,12 @@ def _print(text: str) -> None:
     from deepdive.report.terminal import say
 
     say(text)
+
+
+def _print_json(value: object) -> None:
+    import msgspec
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode("utf-8"))
 
 
 def _width() -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from deepdive.answer_files import AnswerFileError, StillToDo
+from deepdive.answer_files import AnswerFileError, AnswerFiles, StillToDo
 from deepdive.answers import Answer, AnswerDied, AnswerLeft, Call, parameter_names
 from deepdive.course import Course, Exercise
 from deepdive.diagnose import Replayed, name_mistake, right_answer, unheard
@@ -19,6 +19,7 @@ from deepdive.expect import NotApplicable, Undecided, WrongAnswer
 from deepdive.frames import describe_error, frames_of
 from deepdive.grids import compare
 from deepdive.limits import TimeIsUp, time_limit
+from deepdive.supervisor import Lost
 from deepdive.values import kind
 from deepdive.verdict import State, Verdict
 
@@ -155,6 +156,27 @@ def verdict_on(
         State.KIT_ERROR,
         got=describe_error(error),
         likely="The check itself broke on this answer: the kit's fault, not yours. Please report it.",
+    )
+
+
+def verdict_on_loss(course: Course, files: AnswerFiles, exercise: Exercise, check: str, lost: Lost) -> Verdict:
+    """The verdict on a check whose process did not live to report; a file that could not be loaded is remembered."""
+    path = files.path(exercise)
+    if lost.loading:
+        problem = f"{files.shown(path)} took its process down while it was loaded: {lost.how}"
+        advice = f"Look at what {files.shown(path)} does outside of its functions."
+        error = AnswerFileError(problem, advice, timed_out=lost.hung, crashed=not lost.hung)
+        files.blame(path, error)
+        return verdict_on(course, exercise, check, None, error, path=path)
+    return Verdict(
+        hour=exercise.hour,
+        exercise=exercise.name,
+        check=check,
+        state=State.TIMEOUT if lost.hung else State.CRASHED,
+        called=exercise.signature,
+        expected=exercise.returns,
+        got=lost.how,
+        likely="One endless call into compiled code, perhaps `sum(range(10**12))`?" if lost.hung else "",
     )
 
 

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 
 from deepdive.assets import describe
 from deepdive.course import Course, Exercise
-from deepdive.reach import digest_of
+from deepdive.reach import Reach
 from deepdive.verdict import State, Verdict
 
 FOLDER = ".deepdive"
@@ -62,19 +62,18 @@ class Kept:
         self._settings = settings
         self._verdicts: dict[str, Verdict] | None = None
         self._hours: dict[int, str] = {}
-        self._answers: dict[str, tuple[str, str]] = {}  # digests: what reaches it, the file
+        self._answers: dict[Path, tuple[Reach, str] | None] = {}  # what reaches what in a file, and its digest
 
     def keys(self, exercise: Exercise, check: str, path: Path) -> Keys | None:
         """What a verdict is kept by; None when the file cannot be parsed."""
-        if exercise.name not in self._answers:
-            try:
-                source = path.read_bytes()
-                reach = digest_of(ast.parse(source), exercise.name, path.parent)
-            except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-                return None
-            self._answers[exercise.name] = reach, sha256(source).hexdigest()
-        reach, whole = self._answers[exercise.name]
-        passed = "\n".join((exercise.name, check, reach, self._hour(exercise.hour), self._settings))
+        if path not in self._answers:
+            self._answers[path] = _read(path)
+        answer = self._answers[path]
+        if answer is None:
+            return None
+        reach, whole = answer
+        digests = reach.digest(exercise.name), self._hour(exercise.hour)
+        passed = "\n".join((exercise.name, check, *digests, self._settings))
         return Keys(*(sha256(parts.encode()).hexdigest()[:32] for parts in (passed, passed + whole)))
 
     def find(self, keys: Keys) -> Verdict | None:
@@ -121,6 +120,14 @@ class Kept:
             found.update(_surroundings().encode())
             self._hours[number] = found.hexdigest()
         return self._hours[number]
+
+
+def _read(path: Path) -> tuple[Reach, str] | None:
+    try:
+        source = path.read_bytes()
+        return Reach(ast.parse(source), path.parent), sha256(source).hexdigest()
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 @cache

@@ -16,7 +16,7 @@ from typing import Any
 from deepdive import diagnose
 from deepdive import judge as judging
 from deepdive.answers import DEFAULT_SECONDS, Answer
-from deepdive.course import Course, Exercise
+from deepdive.course import Check, Course, Exercise
 from deepdive.diagnose import course_module, known_mistakes, right_answer
 from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import HELD_AGAINST_NOBODY, WRONG, Verdict
@@ -110,9 +110,14 @@ def alternatives(course: Course, exercise: Exercise) -> list[Callable[..., Any]]
 
 def checks_of(course: Course, exercise: Exercise, *, long: bool = False) -> list[tuple[CheckFunction, float]]:
     """The check functions of one exercise, each with its time limit in seconds; those that take minutes if asked."""
-    module = course_module(course, f"checks.test_{_file(course, exercise)}")
     chosen = [check for check in exercise.checks if long or not check.long]
-    return [(getattr(module, check.name), float(check.seconds or DEFAULT_SECONDS)) for check in chosen]
+    return [(check_function(course, exercise, each), float(each.seconds or DEFAULT_SECONDS)) for each in chosen]
+
+
+def check_function(course: Course, exercise: Exercise, check: Check) -> CheckFunction:
+    """The function of one check."""
+    function: CheckFunction = getattr(course_module(course, f"checks.test_{_file(course, exercise)}"), check.name)
+    return function
 
 
 @contextmanager

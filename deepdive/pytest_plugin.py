@@ -7,7 +7,6 @@ the course), what its result means (a verdict), and how that is shown.
 
 from __future__ import annotations
 
-import re
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterator
@@ -22,14 +21,15 @@ import pytest
 from _pytest.outcomes import Skipped  # what pytest.skip raises; its public name is not a type
 
 from deepdive import limits, selection, supervisor
-from deepdive.answer_files import AnswerFileError, AnswerFiles, StillToDo
+from deepdive.answer_files import AnswerFiles, StillToDo
 from deepdive.answers import SECONDS_AFTER_TIMEOUT, Answer
 from deepdive.assets import AssetError, describe, use_offline
 from deepdive.course import Check, Course, CourseError, Exercise, is_course, load_course
 from deepdive.expect import NotApplicable, Undecided
-from deepdive.judge import rng_for, verdict_on
+from deepdive.judge import rng_for, verdict_on, verdict_on_loss
 from deepdive.kept import Kept, Keys, settings_of
 from deepdive.outline import outline_of
+from deepdive.printed import capped
 from deepdive.report.block import block, file_block
 from deepdive.scratch import scratch, temporary_files_in
 from deepdive.threads import use_one_thread
@@ -51,7 +51,6 @@ _AS_PYTEST = {
     State.INCONCLUSIVE: ("skipped", "inconclusive", "?"),
     State.NOT_APPLICABLE: ("skipped", "not applicable", "n"),
 }
-_OUTPUT_CHARACTERS = 2_000
 _REPORT_KEY = "deepdive_verdict"
 _REUSED_KEY = "deepdive_reused"  # whether a report's verdict is an earlier run's; its keys, when it is new
 _KEYS_KEY = "deepdive_keys"
@@ -392,24 +391,7 @@ def _run_in_child(item: pytest.Item) -> list[dict[str, Any]]:
 def _reports_of_loss(
     item: pytest.Item, attempt: Attempt, session: Session, lost: supervisor.Lost
 ) -> list[pytest.TestReport]:
-    path = session.files.path(attempt.exercise)
-    if lost.loading:
-        problem = f"{session.files.shown(path)} took its process down while it was loaded: {lost.how}"
-        advice = f"Look at what {session.files.shown(path)} does outside of its functions."
-        error = AnswerFileError(problem, advice, timed_out=lost.hung, crashed=not lost.hung)
-        session.files.blame(path, error)
-        verdict = verdict_on(session.course, attempt.exercise, item.name, None, error, path=path)
-    else:
-        verdict = Verdict(
-            hour=attempt.exercise.hour,
-            exercise=attempt.exercise.name,
-            check=item.name,
-            state=State.TIMEOUT if lost.hung else State.CRASHED,
-            called=attempt.exercise.signature,
-            expected=attempt.exercise.returns,
-            got=lost.how,
-            likely="One endless call into compiled code, perhaps `sum(range(10**12))`?" if lost.hung else "",
-        )
+    verdict = verdict_on_loss(session.course, session.files, attempt.exercise, item.name, lost)
     return _reports_of(item, attempt, verdict)
 
 
@@ -434,7 +416,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if isinstance(error, _SetAside):
         error = error.__cause__
     report = pytest.TestReport.from_item_and_call(item, _without_error(call))
-    report.sections = [(name, _capped(text)) for name, text in report.sections]
+    report.sections = [(name, capped(text)) for name, text in report.sections]
     verdict = verdict_on(
         session.course,
         attempt.exercise,
@@ -443,7 +425,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         error,
         path=session.files.path(attempt.exercise),
         seconds=round(call.duration, 4),
-        output=_capped(report.capstdout) if error is not None else "",
+        output=capped(report.capstdout) if error is not None else "",
     )
     if verdict.state is State.TIMEOUT:
         session.timed_out.add(attempt.exercise.name)
@@ -486,13 +468,6 @@ def _tell(report: pytest.TestReport, verdict: Verdict, exercise: Exercise, shown
 
 def _without_tracebacks(config: pytest.Config) -> bool:
     return bool(config.getoption("tbstyle", "auto") == "no")  # `-p no:terminal` takes the option away
-
-
-def _capped(text: str) -> str:
-    if len(text) > _OUTPUT_CHARACTERS:
-        half = _OUTPUT_CHARACTERS // 2
-        text = f"{text[:half]}\n… {len(text) - 2 * half:,} characters left out …\n{text[-half:]}"
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "?", text)
 
 
 def pytest_handlecrashitem(crashitem: str, report: pytest.TestReport, sched: Any) -> None:
@@ -558,6 +533,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> Generator[None, None, None]:
     from deepdive.report import terminal
     from deepdive.report.board import board_of
+    from deepdive.stubs import changed_stubs
 
     session = config.stash.get(_SESSION, None)
     if session is None or not session.verdicts:
@@ -569,13 +545,16 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     if others:
         terminalreporter.stats["failed"] = others
     if quietly:
-        terminal.write_blocks(terminalreporter, session.course, session.verdicts)
+        terminalreporter.ensure_newline()
+        terminal.write_blocks(terminalreporter._tw, session.course, session.verdicts)
     yield
     if failed:
         terminalreporter.stats["failed"] = failed
     if config.get_verbosity() >= -1:
-        board = board_of(session.course, session.verdicts, session.files, session.against, session.reused)
-        terminal.write_board(terminalreporter, board, brief=config.get_verbosity() < 0)
+        changed = () if session.against else changed_stubs(session.course).lines
+        board = board_of(session.course, session.verdicts, session.files, session.against, session.reused, changed)
+        terminalreporter.ensure_newline()
+        terminal.write_board(terminalreporter._tw, board, brief=config.get_verbosity() < 0)
 
 
 def _state(report: pytest.TestReport) -> State | None:

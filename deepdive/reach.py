@@ -7,6 +7,7 @@ every statement that runs when the module is loaded. Comments and layout reach n
 from __future__ import annotations
 
 import ast
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,49 +15,70 @@ _NOT_SEEN_THROUGH = {"globals", "locals", "vars", "eval", "exec", "getattr", "__
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
-def digest_of(tree: ast.Module, function: str, folder: Path | None = None) -> str:
-    """A digest that changes with everything in a file that can change what a function does.
+class Reach:
+    """What reaches the functions of one file; a statement is looked at once, however many functions are asked for.
 
     Args:
         tree: the file, parsed.
-        function: its name.
         folder: where the file is; files beside it that it imports count as a whole.
     """
-    found = sha256()
-    for node in reached(tree, function):
-        found.update(ast.dump(node).encode())
-    for path in _imported_beside(tree, folder) if folder else ():
-        found.update(path.read_bytes())
-    return found.hexdigest()
 
+    def __init__(self, tree: ast.Module, folder: Path | None = None) -> None:
+        self._tree, self._folder = tree, folder
+        self._named: dict[ast.stmt, list[str]] = {}
+        self._digests: dict[ast.stmt, bytes] = {}
 
-def reached(tree: ast.Module, function: str) -> list[ast.stmt]:
-    """The top-level statements of a file that reach a function, in the file's order."""
-    defined = {node.name: node for node in tree.body if isinstance(node, _Definition)}
-    loose = [node for node in tree.body if not isinstance(node, _Definition)]
-    names = [function, *(name for node in loose for name in _names(node))]
-    wanted: set[str] = set()
-    while names:
-        name = names.pop()
-        if name in _NOT_SEEN_THROUGH:
-            return tree.body
-        if name in defined and name not in wanted:
-            wanted.add(name)
-            names += _names(defined[name])
-    return [node for node in tree.body if not isinstance(node, _Definition) or node.name in wanted]
+    def digest(self, function: str) -> str:
+        """A digest that changes with everything in the file that can change what a function does."""
+        found = sha256(self._beside)
+        for node in self._reached(function):
+            if node not in self._digests:
+                self._digests[node] = sha256(ast.dump(node).encode()).digest()
+            found.update(self._digests[node])
+        return found.hexdigest()
 
+    def _reached(self, function: str) -> list[ast.stmt]:
+        """The top-level statements that reach a function, in the file's order."""
+        names = [function, *self._loose]
+        wanted: set[str] = set()
+        while names:
+            name = names.pop()
+            if name in _NOT_SEEN_THROUGH:
+                return self._tree.body
+            if name in self._defined and name not in wanted:
+                wanted.add(name)
+                names += self._names(self._defined[name])
+        return [node for node in self._tree.body if not isinstance(node, _Definition) or node.name in wanted]
 
-def _names(node: ast.AST) -> list[str]:
-    return [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
+    @cached_property
+    def _defined(self) -> dict[str, ast.stmt]:
+        return {node.name: node for node in self._tree.body if isinstance(node, _Definition)}
 
+    @cached_property
+    def _loose(self) -> list[str]:
+        """What is named by statements that run when the file is loaded."""
+        return [name for node in self._tree.body if not isinstance(node, _Definition) for name in self._names(node)]
 
-def _imported_beside(tree: ast.Module, folder: Path) -> list[Path]:
-    """The files of a folder, if the tree imports one of them: which of them that one imports, nobody asks."""
-    roots = set[str]()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            roots |= {alias.name.partition(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            roots.add((node.module or ".").partition(".")[0] if not node.level else ".")
-    beside = any((folder / f"{root}.py").exists() or root in (".", folder.name) for root in roots)
-    return sorted(folder.glob("*.py")) if beside else []
+    def _names(self, node: ast.stmt) -> list[str]:
+        if node not in self._named:
+            self._named[node] = [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
+        return self._named[node]
+
+    @cached_property
+    def _beside(self) -> bytes:
+        """A digest of the files beside this one, if it imports one: which of them that one imports, nobody asks."""
+        if self._folder is None or not self._imports_from(self._folder):
+            return b""
+        found = sha256()
+        for path in sorted(self._folder.glob("*.py")):
+            found.update(path.read_bytes())
+        return found.digest()
+
+    def _imports_from(self, folder: Path) -> bool:
+        roots = set[str]()
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Import):
+                roots |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                roots.add((node.module or ".").partition(".")[0] if not node.level else ".")
+        return any((folder / f"{root}.py").exists() or root in (".", folder.name) for root in roots)

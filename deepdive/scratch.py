@@ -8,30 +8,45 @@ is downloaded stays in the Hub's cache (`deepdive.assets.hub`), what a run makes
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 _PREFIX = "deepdive-run-"
-_CACHE = "HF_DATASETS_CACHE"  # read once, when `datasets` is imported
+_CACHE = "HF_DATASETS_CACHE"  # in the environment, and, once `datasets` is imported, in its config
 
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    """A fresh folder; the outermost holds the cache of `datasets`, if that is still to be imported."""
+    """A fresh folder; the outermost holds the cache of `datasets`."""
     before = os.environ.get(_CACHE, "")
     with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
         if _PREFIX in before:
             yield Path(folder)
             return
-        os.environ[_CACHE] = os.path.join(folder, "datasets")
-        try:
+        with _cache_of_datasets_in(os.path.join(folder, "datasets")):
             yield Path(folder)
-        finally:
+
+
+@contextmanager
+def _cache_of_datasets_in(folder: str) -> Iterator[None]:
+    before = os.environ.get(_CACHE)
+    config = getattr(sys.modules.get("datasets"), "config", None)  # which has read the environment already
+    imported_with = getattr(config, _CACHE, None)
+    os.environ[_CACHE] = folder
+    if config is not None:
+        setattr(config, _CACHE, Path(folder))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_CACHE]
+        else:
             os.environ[_CACHE] = before
-            if not before:
-                del os.environ[_CACHE]
+        if config is not None:
+            setattr(config, _CACHE, imported_with)
 
 
 @contextmanager

@@ -68,23 +68,32 @@ def how_it_died(signal_number: int | None, exit_code: int | None) -> str:
     return f"it ended the whole process, with exit code {exit_code}"
 
 
+class Cancelled(Exception):
+    """Somebody wants something else: the child was ended in the middle of its work."""
+
+
 class Supervisor:
     """Has one child at a time do the work, and outlives it.
 
     Args:
         work: what the child does with a request, an index of an item, giving JSON-able reports.
+        wishes: a descriptor from which to read what is wanted next: as soon as there is something, the work is over.
     """
 
-    def __init__(self, work: Callable[[int], Reports]) -> None:
+    def __init__(self, work: Callable[[int], Reports], wishes: int | None = None) -> None:
         self._work = work
+        self._wishes = [] if wishes is None else [wishes]
         self._child = 0
         self._requests: BinaryIO | None = None
         self._replies: BinaryIO | None = None
 
     def run(self, index: int) -> Reports | Lost:
-        """Have the child do one piece of work."""
-        if not self._child:
-            self._fork()
+        """Have the child do one piece of work.
+
+        Raises:
+            Cancelled: something else is wanted before it is done.
+        """
+        self.prepare()
         assert self._requests is not None
         assert self._replies is not None
         try:
@@ -92,7 +101,11 @@ class Supervisor:
             self._requests.flush()
         except BrokenPipeError:
             return self._lost()
-        while not select.select([self._replies], [], [], _POLL_SECONDS)[0]:
+        while self._replies not in (ready := select.select([self._replies, *self._wishes], [], [], _POLL_SECONDS)[0]):
+            if ready:
+                os.kill(self._child, signal.SIGKILL)
+                self._end()
+                raise Cancelled
             if DEADLINE.passed():
                 os.kill(self._child, signal.SIGKILL)
                 return self._lost(hung=True)
@@ -101,6 +114,11 @@ class Supervisor:
             return self._lost()
         reports: Reports = json.loads(line)
         return reports
+
+    def prepare(self) -> None:
+        """Fork the child now, if there is none: it waits."""
+        if not self._child:
+            self._fork()
 
     def close(self) -> None:
         """Let the child go."""

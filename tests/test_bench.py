@@ -93,12 +93,12 @@ def test_the_plan_counts_the_minutes_that_are_left(run: Run, answers: Answers) -
 class Watching:
     """`deepdive watch` in a terminal of its own."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *options: str) -> None:
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
             os.chdir(root)
             environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "80"}
-            os.execve(sys.executable, [sys.executable, "-m", "deepdive.cli", "watch"], environment)
+            os.execve(sys.executable, [sys.executable, "-m", "deepdive.cli", "watch", *options], environment)
 
     def until(self, pattern: str, seconds: float = 60) -> str:
         """What is printed up to a pattern."""
@@ -117,12 +117,12 @@ class Watching:
         os.write(self._terminal, key.encode())
 
 
-@pytest.fixture
-def watching(small_course: Course, answers: Answers) -> Iterator[Watching]:
+@pytest.fixture(params=["--fork", "--no-fork"])
+def watching(request: pytest.FixtureRequest, small_course: Course, answers: Answers) -> Iterator[Watching]:
+    """On right answers, in either way: by forks, as on Linux, and by processes that wait, as elsewhere."""
     answers(SOLUTION)
-    watching = Watching(small_course.root)
+    watching = Watching(small_course.root, request.param)
     watching.until("q quit")
-    time.sleep(1)  # until the watch is set up; what is saved before is not seen
     yield watching
     try:
         os.kill(watching.pid, signal.SIGKILL)
@@ -135,30 +135,101 @@ def test_what_is_saved_is_checked_at_once_and_only_what_the_edit_reaches(
     watching: Watching, answers: Answers
 ) -> None:
     answers(SOLUTION.replace("len(x) // 2 :]", "len(x) // 2 + 1 :]"))
-    printed = watching.until("failed")
-    assert "✗ halves" in printed
-    assert "double" not in printed.partition("✗ halves")[0]
-    assert "2 failed" in printed or "1 failed, 1 passed" in printed or "deselected" in printed
+    printed = watching.until("hint halves")
+    assert "✗ halves · splits in the middle" in printed
+    assert "double" not in printed
+    answers(WRONG)
+    printed = watching.until("✗ quadruple")
+    assert "The values were added up once too often." in printed
+    assert "✓ halves · 2 checks pass · 1 point" in printed  # it is as it was before
+
+
+def test_what_is_saved_before_the_watch_is_set_up_is_seen_too(small_course: Course, answers: Answers) -> None:
+    answers(SOLUTION)
+    watching = Watching(small_course.root)
+    watching.until("Watching")
+    answers(WRONG)
+    watching.until("✗ double")
+    watching.press("q")
+
+
+def test_verdicts_are_kept_where_pytest_finds_them(run: Run, watching: Watching, answers: Answers) -> None:
+    answers(WRONG)
+    watching.until("✗ quadruple")
+    time.sleep(0.5)  # they are written when they have been told
+    assert "3 verdicts of unchanged answers" in run("pytest").stdout
 
 
 def test_a_syntax_error_is_shown_with_its_line(watching: Watching, answers: Answers) -> None:
     answers(SOLUTION.replace("return 2 * x", "return 2 * x("))
-    assert "was never closed" in watching.until("line")
+    line = SOLUTION.splitlines().index("    return 2 * x") + 1
+    assert "was never closed" in watching.until(f"hour1_small.py, line {line}: ")
+    answers(SOLUTION)
+    watching.until("is Python again")
 
 
 def test_a_save_ends_the_run_that_is_going_on(watching: Watching, answers: Answers) -> None:
     answers(SOLUTION.replace("return 2 * x", "import time; time.sleep(60)"))
-    time.sleep(1)
+    watching.until("---")
     answers(WRONG)
-    assert "✗ double" in watching.until("failed", seconds=30)
+    assert "✗ double" in watching.until("hint double", seconds=30)
+
+
+def test_an_answer_that_dies_or_hangs_or_prints_costs_its_own_verdict(small_course: Course, answers: Answers) -> None:
+    answers(SOLUTION)
+    watching = Watching(small_course.root, "--fork")
+    watching.until("q quit")
+    answers(SOLUTION.replace("return 2 * x", "import os; os._exit(3)"))
+    assert "with exit code 3" in watching.until("hint double")
+    answers(SOLUTION.replace("return 2 * x", "print('the printed words'); return 3 * x"))
+    assert "printed   the printed words" in watching.until("printed .*words")
+    answers(SOLUTION.replace("return 2 * x", "breakpoint()"))
+    assert "breakpoint() stops in pytest only" in " ".join(watching.until("hint double").split())
+    watching.press("q")
+
+
+def test_all_of_it_is_plain_pytest(watching: Watching) -> None:
+    watching.press("a")
+    assert "5 passed" in watching.until("passed in")
+
+
+def test_a_course_that_changes_is_read_anew(watching: Watching, small_course: Course, answers: Answers) -> None:
+    checks = small_course.root / "checks" / "test_hour1_small.py"
+    checks.write_text(checks.read_text().replace("x + x)", "x + x + x)"))
+    watching.until("The course has changed")
+    answers(WRONG)
+    watching.until("✗ double · doubles whole numbers")
 
 
 def test_keys_show_hints_the_next_step_and_quit(watching: Watching, answers: Answers) -> None:
+    watching.press("h")
+    watching.until("deepdive watch softmax")
     answers(WRONG)
-    watching.until("failed")
+    watching.until("hint double")
     watching.press("h")
     watching.until("hint 1 of 3")
     watching.press("n")
-    watching.until("next")
+    watching.until("mend double")
     watching.press("q")
+    assert os.waitpid(watching.pid, 0)[1] == 0
+
+
+def test_an_exercise_that_is_named_is_tried_at_once(small_course: Course, answers: Answers) -> None:
+    answers(WRONG)
+    watching = Watching(small_course.root, "double")
+    watching.until("✗ double")
+    watching.press("q")
+
+
+@pytest.mark.parametrize("moment", ["Watching", "---", "hint double"])
+def test_ctrl_c_ends_it_without_a_word(small_course: Course, answers: Answers, moment: str) -> None:
+    answers(WRONG.replace("return 3 * x", "import time; time.sleep(0.5); return 3 * x"))
+    watching = Watching(small_course.root, "double")
+    watching.until(moment)
+    watching.press("\x03")
+    printed = ""
+    with pytest.raises(AssertionError, match="no 'never'") as told:
+        watching.until("never", seconds=30)
+    printed = str(told.value)
+    assert "Traceback" not in printed
     assert os.waitpid(watching.pid, 0)[1] == 0

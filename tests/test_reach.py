@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deepdive.reach import digest_of
+from deepdive.reach import Reach
 
 SOURCE = '''
 """A file."""
@@ -44,10 +44,8 @@ def looks_around(x):
 def changed(old: str, new: str) -> set[str]:
     """The functions that an edit reaches."""
     assert old in SOURCE
-    trees = ast.parse(SOURCE), ast.parse(SOURCE.replace(old, new))
-    return {
-        name for name in ("alone", "uses", "looks_around") if digest_of(trees[0], name) != digest_of(trees[1], name)
-    }
+    before, after = Reach(ast.parse(SOURCE)), Reach(ast.parse(SOURCE.replace(old, new)))
+    return {name for name in ("alone", "uses", "looks_around") if before.digest(name) != after.digest(name)}
 
 
 @pytest.mark.parametrize(
@@ -69,6 +67,6 @@ def test_an_edit_reaches_the_functions_that_can_tell(old: str, new: str, reached
 def test_a_file_that_is_imported_from_beside_reaches_too(tmp_path: Path) -> None:
     tree = ast.parse("from other import f\n\ndef g():\n    return f()\n")
     (tmp_path / "other.py").write_text("def f(): return 1")
-    before = digest_of(tree, "g", tmp_path)
+    before = Reach(tree, tmp_path).digest("g")
     (tmp_path / "other.py").write_text("def f(): return 2")
-    assert digest_of(tree, "g", tmp_path) != before
+    assert Reach(tree, tmp_path).digest("g") != before

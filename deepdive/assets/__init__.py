@@ -39,6 +39,7 @@ __all__ = [
     "describe",
     "encode",
     "environment",
+    "missing",
     "path",
     "prepare",
     "prepare_with_progress",
@@ -178,7 +179,7 @@ def prepare_with_progress(names: Iterable[str] | None = None) -> None:
     if source() == "hub":
         prepare(wanted)
         return
-    if not any(cache.problem(_find(name)) for name in wanted):
+    if not missing(wanted):
         return
     from rich.console import Console
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -195,6 +196,15 @@ def prepare_with_progress(names: Iterable[str] | None = None) -> None:
             bars.update(tasks[name], completed=done, total=total)
 
         prepare(wanted, show)
+
+
+def missing(names: Iterable[str] | None = None) -> dict[str, str]:
+    """What of these embedded assets, or of all, is not ready, by name with the reason. Prepares nothing.
+
+    Raises AssetError when the cache cannot be looked at.
+    """
+    wanted = CATALOGUE if names is None else names
+    return {name: problem for name in wanted if (problem := cache.problem(_find(name)))}
 
 
 def verify(names: Iterable[str] | None = None) -> dict[str, str]:

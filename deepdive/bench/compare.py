@@ -1,4 +1,4 @@
-"""A learner's answer beside the reference."""
+"""A learner's answer beside the reference, or beside the stub of a newer kit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import difflib
 from pathlib import Path
 
 from deepdive.course import BEGIN, END, Course, Exercise
+from deepdive.source import declared_lines, function_in, lines_of
 
 
 def difference(course: Course, exercise: Exercise) -> str:
@@ -15,23 +16,35 @@ def difference(course: Course, exercise: Exercise) -> str:
     Raises:
         ValueError: the learner's file cannot be read or parsed; the message says why.
     """
-    name = course.hour(exercise.hour).file_name
-    mine = function_in(course.root / "exercises" / name, exercise.name)
-    reference = function_in(course.root / "solutions" / name, exercise.name)
+    mine, reference = _both(course, exercise, whole=True)
     kept = [line for line in reference if line.strip() not in (BEGIN, END)]
-    return "\n".join(difflib.unified_diff(mine, kept, "yours", "reference", n=3, lineterm=""))
+    return _diff(mine, kept, "reference")
 
 
-def function_in(path: Path, name: str) -> list[str]:
-    """The lines of a function in a file.
+def stub_difference(course: Course, exercise: Exercise) -> str:
+    """The same for what the kit's stub says now, signature and docstring: nothing of an answer is shown.
 
     Raises:
-        ValueError: the file cannot be read or parsed.
+        ValueError: the learner's file cannot be read or parsed; the message says why.
     """
+    return _diff(*_both(course, exercise, whole=False), "stub")
+
+
+def _both(course: Course, exercise: Exercise, *, whole: bool) -> tuple[list[str], list[str]]:
+    name = course.hour(exercise.hour).file_name
+    mine, kits = (_lines(course.root / folder / name, exercise.name, whole) for folder in ("exercises", "solutions"))
+    return mine, kits
+
+
+def _lines(path: Path, name: str, whole: bool) -> list[str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
-        tree = ast.parse(text)
+        found = function_in(ast.parse(text), name)
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"{path.name} cannot be read: {error}") from error
-    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
-    return text.splitlines()[found[-1].lineno - 1 : found[-1].end_lineno] if found else []
+    lines = text.splitlines()
+    return lines[lines_of(found) if whole else declared_lines(found)] if found else []
+
+
+def _diff(mine: list[str], kits: list[str], what: str) -> str:
+    return "\n".join(difflib.unified_diff(mine, kits, "yours", what, n=3, lineterm=""))

@@ -18,7 +18,7 @@ from deepdive.judge import judge
 from deepdive.pictures.comparison import comparison, side_by_side
 from deepdive.pictures.svg import Picture
 from deepdive.proof import checks_of
-from deepdive.report.block import block
+from deepdive.report.block import block, sentence
 from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import HELD_AGAINST_NOBODY, WRONG, State, Verdict
 
@@ -128,13 +128,5 @@ def told(exercise: Exercise, verdicts: list[Verdict]) -> Told:
     if wrong:
         pictures = comparison(wrong[0].arrays) if wrong[0].arrays else ()
         return Told(block(wrong[0], exercise, 80, wrong[1:]), right=False, pictures=pictures)
-    if any(v.state is State.TODO for v in verdicts):
-        return Told(f"· {exercise.name} is still to do", right=False)
     settled = all(v.state in HELD_AGAINST_NOBODY for v in verdicts)
-    if any(check.long for check in exercise.checks):
-        command = f"pytest --exercise {exercise.name}"
-        return Told(
-            f"✓ {exercise.name} · {len(verdicts)} checks pass; one more takes minutes: {command}", right=settled
-        )
-    points = "1 point" if exercise.points == 1 else f"{exercise.points} points"
-    return Told(f"✓ {exercise.name} · {len(verdicts)} checks pass · {points}", right=settled)
+    return Told(sentence(exercise, verdicts), right=settled)

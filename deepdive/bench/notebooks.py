@@ -16,6 +16,7 @@ import nbformat
 from deepdive.build import stub_of
 from deepdive.course import BEGIN, END, Course, Hour
 from deepdive.grading.notebooks import without_magics
+from deepdive.source import lines_of
 
 _v4: Any = nbformat.v4  # which has no annotations
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -116,10 +117,9 @@ def _taken_apart(source: str, names: set[str]) -> tuple[str, list[tuple[str | No
     pieces: list[tuple[str | None, str]] = []
     for node in body:
         if isinstance(node, ast.FunctionDef) and node.name in names:
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]) - 1
-            pieces += _between(lines[at:first])
-            at = node.end_lineno or first
-            pieces.append((node.name, "\n".join(lines[first:at])))
+            here = lines_of(node)
+            pieces += [*_between(lines[at : here.start]), (node.name, "\n".join(lines[here]))]
+            at = here.stop
     return docstring, [*pieces, *_between(lines[at:])]
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
-from pathlib import Path
+import msgspec
+from msgspec.structs import replace
 
 from deepdive.answer_files import AnswerFiles
 from deepdive.answers import DEFAULT_SECONDS
+from deepdive.assets import describe
 from deepdive.course import Course, Exercise, Hour
-from deepdive.kept import FOLDER, Kept, settings_of
-from deepdive.report.board import Board, board_of
-from deepdive.verdict import State, Verdict, outcome_of
+from deepdive.kept import Kept, settings_of
+from deepdive.report.board import Board, Step, board_of
+from deepdive.stubs import changed_stubs
+from deepdive.verdict import Record, State, Verdict, outcome_of, record_of
 
 
 def verdicts_of(course: Course) -> list[Verdict]:
@@ -35,7 +36,28 @@ def answers_of(course: Course) -> AnswerFiles:
 
 def standing(course: Course) -> Board:
     """The board as it is known now."""
-    return board_of(course, verdicts_of(course), answers_of(course), "")
+    return board_of(course, verdicts_of(course), answers_of(course), "", changed=changed_stubs(course).lines)
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """The board as data.
+
+    Args:
+        record: verdicts and outcomes, as `--deepdive-json` writes them.
+        next: what to do next; None when everything passes.
+        changed: what a newer kit has changed in stubs.
+    """
+
+    record: Record
+    next: Step | None
+    changed: list[str]
+
+
+def record(course: Course) -> Standing:
+    """The board as it is known now, as data."""
+    board = standing(course)
+    verdicts = [replace(verdict, arrays=None) for verdict in verdicts_of(course)]  # pictures are most of its bytes
+    return Standing(record_of(course, verdicts, "exercises", 0, describe()), board.step, list(board.changed))
 
 
 def passes(course: Course, exercise: Exercise) -> bool:
@@ -47,21 +69,3 @@ def minutes_left(course: Course, hour: Hour) -> int:
     """What the exercises of an hour that do not pass yet take, about."""
     verdicts = verdicts_of(course)
     return sum(e.minutes for e in hour.exercises if not outcome_of(e, verdicts).earned)
-
-
-def next_hint(course: Course, exercise: Exercise) -> int:
-    """The number of the next hint for an exercise, and remember that it was shown; the last one stays the next."""
-    path = course.root / FOLDER / "hints.json"
-    shown: dict[str, int] = {}
-    with suppress(OSError, ValueError):
-        shown = json.loads(path.read_text(encoding="utf-8"))
-    number = min(int(shown.get(exercise.name, 0)) + 1, len(exercise.hints))
-    remember(path, {**shown, exercise.name: number})
-    return number
-
-
-def remember(path: Path, value: object) -> None:
-    """Keep something small; where the folder cannot be written to, it is forgotten."""
-    with suppress(OSError):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(value), encoding="utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 from deepdive.build import stub_of
 from deepdive.course import Course, Exercise
 from deepdive.kept import FOLDER
+from deepdive.source import function_in, lines_of
 
 
 class CannotReset(Exception):
@@ -26,7 +27,7 @@ def reset(course: Course, exercise: Exercise) -> Path:
     path = course.root / "exercises" / name
     try:
         text = path.read_text(encoding="utf-8-sig")
-        mine = _lines_of(text, exercise.name)
+        mine = _lines_in(text, exercise.name)
     except OSError as error:
         raise CannotReset(f"{name} cannot be read ({error.strerror}): `deepdive build` writes a fresh one") from error
     except (SyntaxError, ValueError) as error:
@@ -34,10 +35,10 @@ def reset(course: Course, exercise: Exercise) -> Path:
             f"{name} has a syntax error, so one function cannot be told from the next: `deepdive reset --all`"
         ) from error
     stub = stub_of((course.root / "solutions" / name).read_text(encoding="utf-8"))
-    fresh = stub.splitlines()[slice(*_lines_of(stub, exercise.name))]
+    fresh = stub.splitlines()[_lines_in(stub, exercise.name)]
     lines = text.splitlines()
     kept = keep_copy(course, path)
-    lines[slice(*mine)] = fresh if mine[0] < len(lines) else ["", "", *fresh]
+    lines[mine] = fresh if mine.start < len(lines) else ["", "", *fresh]
     _write(path, "\n".join(lines) + "\n")
     return kept
 
@@ -69,13 +70,10 @@ def undo(course: Course) -> Path | None:
     return path
 
 
-def _lines_of(text: str, function: str) -> tuple[int, int]:
-    """Where a function stands, as a slice of lines, decorators included; the end of the text when it is not there."""
-    found = [n for n in ast.parse(text).body if isinstance(n, ast.FunctionDef) and n.name == function]
-    if not found:
-        return len(text.splitlines()), len(text.splitlines())
-    first = min([found[-1].lineno, *(decorator.lineno for decorator in found[-1].decorator_list)])
-    return first - 1, found[-1].end_lineno or first
+def _lines_in(text: str, function: str) -> slice:
+    """Where a function stands; the end of the text when it is not there."""
+    found = function_in(ast.parse(text), function)
+    return lines_of(found) if found else slice(len(text.splitlines()), None)
 
 
 def keep_copy(course: Course, path: Path) -> Path:

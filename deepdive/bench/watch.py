@@ -1,8 +1,7 @@
 """Trying an answer the moment it is saved.
 
-One process stays warm, with pytest and the numerical libraries imported; where it is safe, every save forks a child
-from it, which runs plain pytest on the exercises that the edit can reach. Elsewhere (macOS, Windows) a spare process
-has imported the same beforehand and waits for its turn. A save during a run ends that run.
+This process sees the saves and the keys, knows which exercises an edit can reach, and tells syntax errors by itself.
+Trying is done by others, which are warm (`deepdive.bench.warm`). A save during a run ends that run.
 """
 
 from __future__ import annotations
@@ -11,21 +10,24 @@ import ast
 import os
 import queue
 import select
-import signal
+import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from deepdive import supervisor
-from deepdive.course import Course, Exercise
-from deepdive.reach import digest_of
+from deepdive.bench.hints import next_hint, print_hint
+from deepdive.bench.standing import standing
+from deepdive.bench.warm import OWN_GROUP, Forking, Spare, Warm, end, fork_is_safe
+from deepdive.course import Course, CourseError, Exercise, Hour, load_course
+from deepdive.reach import Reach
+from deepdive.report.terminal import say
 
-SAVED, KEY = "saved", "key"
-_KEYS = "n next · h hint · a all · q quit"
-_WARM = ("numpy", "pytest", "rich", "deepdive.pytest_plugin", "deepdive.judge", "deepdive.report.board")
+SAVED, LOOK, KEY = "saved", "look", "key"  # a notification; nothing for a while, which may mean there are none; a key
+_SETTLE = 2  # milliseconds: editors save in two or three steps
+_PATIENCE = 500  # milliseconds until one looks without having been notified
 
 
 class Answers:
@@ -37,147 +39,75 @@ class Answers:
 
     def __init__(self, course: Course) -> None:
         self._course = course
-        self._digests = self._look()
+        self._folder = course.root / "exercises"
+        self._stamps: dict[Path, tuple[int, int]] = {}
+        self._contents: dict[Path, bytes] = {}
+        self._digests: dict[str, str] = {}
+        self.errors: dict[Path, str] = {}
+        self.look()
 
-    def reached(self) -> tuple[list[Exercise], str]:
-        """The exercises that edits since last time can reach; and, of a file that is no Python now, what is wrong."""
-        before, self._digests = self._digests, self._look()
-        changed = [e for e in self._course.exercises if before.get(e.name) != self._digests.get(e.name)]
-        return changed, self._syntax_error()
+    def look(self, *, notified: bool = True) -> tuple[list[Exercise], str] | None:
+        """The exercises that edits since last time can reach; and, of a file that is no Python now, what is wrong.
 
-    def _look(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        for hour in self._course.hours:
-            path = self._course.root / "exercises" / hour.file_name
-            with suppress(OSError, SyntaxError, ValueError, RecursionError):
-                tree = ast.parse(path.read_bytes())
-                found |= {e.name: digest_of(tree, e.name, path.parent) for e in hour.exercises}
-        return found
+        What is said of a file that can be read again, with nothing in it changed, counts as the latter. None when
+        nothing has been saved. Without a notification only the files' times and sizes are looked at.
+        """
+        stamps = {path: _stamp(path) for path in self._folder.glob("*.py")}
+        if not notified and stamps == self._stamps:
+            return None
+        self._stamps = stamps
+        contents = {path: _content(path) for path in stamps}
+        if any(not text and self._contents.get(path) for path, text in contents.items()) and notified:
+            self._stamps = {}  # somebody is in the middle of writing it, or has emptied it: look again
+            return None
+        if contents == self._contents:
+            return None
+        changed = {path for path in contents | self._contents if contents.get(path) != self._contents.get(path)}
+        self._contents = contents
+        before, broken = self._digests, set(self.errors)
+        hours = {self._folder / hour.file_name: hour for hour in self._course.hours}
+        for path, hour in hours.items():
+            if path in changed or changed - hours.keys():  # a file beside them may be imported by any
+                self._digests = self._digests | self._read(path, hour)
+        reached = [e for e in self._course.exercises if before.get(e.name) != self._digests.get(e.name)]
+        mended = [f"exercises/{path.name} is Python again" for path in sorted(broken - self.errors.keys())]
+        wrong = [self.errors[path] for path in sorted(changed & self.errors.keys())]
+        return reached, "\n\n".join(wrong or ([] if reached else mended))
 
-    def _syntax_error(self) -> str:
-        for hour in self._course.hours:
-            path = self._course.root / "exercises" / hour.file_name
-            try:
-                ast.parse(path.read_bytes())
-            except SyntaxError as error:
-                line = (error.text or "").rstrip()
-                return f"exercises/{hour.file_name}, line {error.lineno}: {error.msg}\n\n    {line}"
-            except (OSError, ValueError, RecursionError):
-                continue
-        return ""
-
-
-class Runs:
-    """One run of pytest at a time, in a process of its own.
-
-    Args:
-        root: of the course.
-        ended: called, from another thread, when a run has ended by itself.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._process: _Forked | _Spare | None = None
-        self._spare = None if supervisor.available() else _Spare(root)
-
-    def start(self, arguments: Iterable[str]) -> None:
-        """End the run that is going on, if any, and start another."""
-        self.stop()
-        wanted = list(arguments)
-        if supervisor.available():
-            self._process = _Forked(self._root, wanted)
-        else:
-            self._process = self._spare or _Spare(self._root)
-            self._process.go(wanted)
-            self._spare = _Spare(self._root)
-
-    def stop(self) -> None:
-        """End the run that is going on, if any."""
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
-
-    def wait(self) -> None:
-        """Until the run has ended."""
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
-
-    def close(self) -> None:
-        self.stop()
-        if self._spare is not None:
-            self._spare.stop()
+    def _read(self, path: Path, hour: Hour) -> dict[str, str]:
+        """The digest of each exercise of a file; none of a file that is no Python, about which its error says all."""
+        self.errors.pop(path, None)
+        content = self._contents.get(path)
+        try:
+            tree = ast.parse(content or b"")
+        except SyntaxError as error:
+            line = (error.text or "").rstrip()
+            self.errors[path] = f"✗ exercises/{path.name}, line {error.lineno}: {error.msg}\n\n    {line}"
+            return {}
+        except (ValueError, RecursionError, MemoryError) as error:
+            self.errors[path] = f"✗ exercises/{path.name} cannot be read: {error}"
+            return {}
+        reach = Reach(tree, path.parent)
+        return {exercise.name: reach.digest(exercise.name) for exercise in hour.exercises}
 
 
-class _Forked:
-    def __init__(self, root: Path, arguments: list[str]) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self._pid = os.fork()
-        if self._pid == 0:
-            code = 1
-            try:
-                os.setpgid(0, 0)
-                signal.signal(signal.SIGINT, signal.default_int_handler)
-                code = run_pytest(root, arguments)
-            finally:
-                sys.stdout.flush()
-                os._exit(code)
-        with suppress(OSError):
-            os.setpgid(self._pid, self._pid)  # by whoever is first: the group can be ended from now on
-
-    def stop(self) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._pid, signal.SIGKILL)
-        self.wait()
-
-    def wait(self) -> None:
-        with suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
 
 
-class _Spare:
-    """A process that has imported everything and waits to be told what to run."""
-
-    def __init__(self, root: Path) -> None:
-        command = [sys.executable, "-m", "deepdive.bench.watch", str(root)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, encoding="utf-8")
-
-    def go(self, arguments: list[str]) -> None:
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
-            self._process.stdin.write("\n".join(arguments) + "\n")
-            self._process.stdin.close()
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def wait(self) -> None:
-        self._process.wait()
-
-
-def warm() -> None:
-    """Import what every run needs."""
-    for name in _WARM:
-        __import__(name)
-
-
-def run_pytest(root: Path, arguments: list[str]) -> int:
-    """Plain pytest, at the course's root."""
-    import pytest
-
-    os.chdir(root)
-    return int(pytest.main([*arguments, "--no-header", "-q", "-W", "ignore::pytest.PytestAssertRewriteWarning"]))
-
-
-def arguments_for(exercises: Iterable[Exercise]) -> list[str]:
-    """What pytest is told to run just these."""
-    return [part for exercise in exercises for part in ("--exercise", exercise.name)]
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def events(folder: Path, stop: threading.Event) -> Iterator[tuple[str, str]]:
-    """Saves and keys, as they come: `("saved", "")`, `("key", "n")`."""
+    """Saves and keys, as they come: `("saved", "")`, `("key", "n")`; `("look", "")` whenever it has been quiet."""
     found: queue.Queue[tuple[str, str]] = queue.Queue()
     threads = [
         threading.Thread(target=_watch, args=(folder, found, stop), daemon=True),
@@ -191,14 +121,22 @@ def events(folder: Path, stop: threading.Event) -> Iterator[tuple[str, str]]:
 
 
 def _watch(folder: Path, found: queue.Queue[tuple[str, str]], stop: threading.Event) -> None:
-    from watchfiles import DefaultFilter, watch
+    from watchfiles import watch
 
-    # 20 ms: editors save in two or three steps; longer would be felt. Where there is no notification (network drives,
-    # Docker, WSL), watchfiles polls: WATCHFILES_FORCE_POLLING=1.
-    for _ in watch(
-        folder, watch_filter=DefaultFilter(), debounce=50, step=20, stop_event=stop, raise_interrupt=False
-    ):
-        found.put((SAVED, ""))
+    try:
+        for changes in watch(
+            folder,
+            debounce=50,
+            step=_SETTLE,
+            rust_timeout=_PATIENCE,
+            yield_on_timeout=True,
+            stop_event=stop,
+            raise_interrupt=False,
+        ):
+            found.put((SAVED if changes else LOOK, ""))
+    except (OSError, RuntimeError):  # no notifications to be had, or no more of them
+        while not stop.wait(_PATIENCE / 1000):
+            found.put((LOOK, ""))
 
 
 def _read_keys(found: queue.Queue[tuple[str, str]], stop: threading.Event) -> None:
@@ -226,7 +164,7 @@ def single_keys() -> Iterator[None]:
         import tty
 
         before = termios.tcgetattr(sys.stdin)
-        tty.setcbreak(sys.stdin.fileno())
+        tty.setcbreak(sys.stdin, termios.TCSADRAIN)  # what was typed already counts
     except (ImportError, OSError, ValueError):  # Windows, or no terminal
         yield
         return
@@ -236,53 +174,121 @@ def single_keys() -> Iterator[None]:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
-def watch_exercises(course: Course, first: Exercise | None) -> None:
+def watch_exercises(course: Course, first: Exercise | None, *, fork: bool | None = None) -> None:
     """Try what is saved, until somebody presses q.
 
     Args:
         course: the course.
-        first: the exercise at hand, for its hints.
+        first: the exercise at hand: it is tried at once, and its hints are those that a key shows.
+        fork: whether runs are forked from one process or have one each; what is safe here when left out.
     """
-    from deepdive.bench.standing import next_hint, standing
-
-    warm()
-    at_hand = first
-    answers, runs, stop = Answers(course), Runs(course.root), threading.Event()
-    say(f"Watching exercises/. Save a file and see.   {_KEYS}")
-    try:
-        with single_keys():
-            for what, key in events(course.root / "exercises", stop):
-                if what == SAVED:
-                    reached, problem = answers.reached()
-                    if problem:
-                        runs.stop()
-                        say(f"\n✗ {problem}")
-                    elif reached:
-                        at_hand = reached[0]
-                        runs.start(arguments_for(reached) if len(reached) < len(list(course.exercises)) else [])
-                elif key == "q":
-                    return
-                elif key == "a":
-                    runs.start([])
-                elif key == "h" and at_hand is not None and at_hand.hints:
-                    number = next_hint(course, at_hand)
-                    say(f"\n{at_hand.name} · hint {number} of {len(at_hand.hints)}\n\n{at_hand.hints[number - 1]}")
-                elif key == "n":
-                    say("\n" + standing(course).text(80))
-    except KeyboardInterrupt:
-        return
-    finally:
-        stop.set()
-        runs.close()
+    stop = threading.Event()
+    with suppress(KeyboardInterrupt):
+        watching = _Watching(course, first, fork=fork_is_safe() if fork is None else fork)
+        try:
+            with single_keys():
+                watching.begin()
+                for what, key in events(course.root / "exercises", stop):
+                    if key == "q":
+                        return
+                    if what == KEY:
+                        watching.press(key)
+                    else:
+                        watching.look(notified=what == SAVED)
+        finally:
+            stop.set()
+            watching.close()
 
 
-def say(text: str) -> None:
-    """To the terminal, at once."""
-    encoding = sys.stdout.encoding or "ascii"
-    print(text.encode(encoding, "replace").decode(encoding), flush=True)
+class _Watching:
+    """What is known from one event to the next, and who tries."""
+
+    def __init__(self, course: Course, at_hand: Exercise | None, *, fork: bool) -> None:
+        self._course, self._at_hand, self._fork = course, at_hand, fork
+        self._answers, self._judges = Answers(course), _judges(course)
+        self._warm = self._warmed()
+        self._everything: subprocess.Popen[bytes] | None = None
+
+    def begin(self) -> None:
+        """Say where one stands, and try the exercise at hand, if there is one."""
+        say(f"{standing(self._course).text(_width(), brief=True)}\n\nWatching exercises/: save a file, and see.")
+        say("n next · h hint · a all · q quit" + (", each with Enter" if sys.platform == "win32" else ""))
+        for problem in self._answers.errors.values():
+            say(f"\n{problem}")
+        if self._at_hand is not None:
+            self._warm.start([self._at_hand.name])
+
+    def look(self, *, notified: bool) -> None:
+        """Try what has been saved, if anything has; begin anew when the course itself has changed."""
+        if not notified and (judges := _judges(self._course)) != self._judges:
+            self._judges = judges
+            self._reload()
+        seen = self._answers.look(notified=notified)
+        if seen is None:
+            return
+        reached, problem = seen
+        if problem:
+            self._stop()
+            say(f"\n{problem}")
+        elif reached:
+            self._stop_pytest()
+            self._at_hand = reached[0]
+            self._warm.start([exercise.name for exercise in reached])
+
+    def press(self, key: str) -> None:
+        """Do what a key says."""
+        if key == "n":
+            say("\n" + standing(self._course).text(_width()))
+        elif key == "a":
+            self._stop()
+            command = [sys.executable, "-m", "pytest", "--no-header", "-q"]
+            self._everything = subprocess.Popen(command, cwd=self._course.root, stdin=subprocess.DEVNULL, **OWN_GROUP)
+        elif key == "h" and self._at_hand is None:
+            say("\nSave an exercise first, or name it: deepdive watch softmax")
+        elif key == "h" and self._at_hand is not None:
+            if self._at_hand.hints:
+                print_hint(self._at_hand, next_hint(self._course, self._at_hand))
+            else:
+                say(f"\n{self._at_hand.name} has no hints")
+
+    def close(self) -> None:
+        """End whatever runs."""
+        self._stop()
+        self._warm.close()
+
+    def _warmed(self) -> Warm:
+        hours = {self._at_hand.hour} if self._at_hand else standing(self._course).shown
+        return (Forking if self._fork else Spare)(self._course.root, hours)
+
+    def _reload(self) -> None:
+        try:
+            self._course = load_course(self._course.root)
+        except (CourseError, SyntaxError, OSError) as error:
+            say(f"\nThe course has changed, and cannot be read: {error}")
+            return
+        self._answers = Answers(self._course)
+        self._warm.close()
+        self._warm = self._warmed()
+        say("\nThe course has changed: these are other checks now.")
+        names = {exercise.name for exercise in self._course.exercises}
+        if self._at_hand is not None and self._at_hand.name in names:
+            self._warm.start([self._at_hand.name])
+
+    def _stop(self) -> None:
+        self._warm.stop()
+        self._stop_pytest()
+
+    def _stop_pytest(self) -> None:
+        if self._everything is not None:
+            end(self._everything)
+            self._everything = None
 
 
-if __name__ == "__main__":  # a spare process: its arguments come when it is its turn
-    warm()
-    told = sys.stdin.read().splitlines()
-    sys.exit(run_pytest(Path(sys.argv[1]), told) if told is not None else 0)
+def _judges(course: Course) -> list[tuple[int, int]]:
+    """The times and sizes of all files that a course is made of: it may be pulled anew in the middle."""
+    folders = ("solutions", "checks", "checks/mistakes", "checks/given", "checks/hints")
+    return [_stamp(path) for folder in folders for path in sorted((course.root / folder).glob("*.*"))]
+
+
+def _width() -> int:
+    return min(shutil.get_terminal_size().columns, 100)

@@ -14,6 +14,8 @@ from typing import Any
 
 import msgspec
 
+from deepdive.source import lines_of
+
 _PLAIN_BYTES = 16 << 20  # of a notebook that is read whole; of a larger one the outputs are skipped unread
 _CODE_BYTES = 1 << 20  # of all code in a notebook, as in a file of answers
 _MAGIC = re.compile(r"\s*(?:[%!?]|[\w, ]+=\s*[%!]|.*\?\s*$)")
@@ -145,11 +147,9 @@ def _text(source: Any) -> str:
 
 def _segment(lines: list[str], statement: ast.stmt) -> str:
     """A statement as it was written, decorators included, without what else is on its lines."""
-    decorators = getattr(statement, "decorator_list", [])
-    first = min([statement.lineno, *(decorator.lineno for decorator in decorators)])
-    own = lines[first - 1 : statement.end_lineno]
+    own = lines[lines_of(statement)]
     own[-1] = own[-1].encode()[: statement.end_col_offset].decode()
-    if statement.col_offset and not decorators:
+    if statement.col_offset and not getattr(statement, "decorator_list", []):
         own[0] = own[0].encode()[statement.col_offset :].decode()
     text = "\n".join(own)
     return text if _parses(text) else ast.unparse(statement)

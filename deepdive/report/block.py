@@ -59,12 +59,17 @@ def block(verdict: Verdict, exercise: Exercise, width: int = 80, others: Sequenc
     lines += _line("likely", verdict.likely, width)
     lines += _line("next", f"deepdive hint {verdict.exercise}", width)
     if others:
-        titles = "; ".join(Check(other.check, 0).title for other in others)
-        lines += _line("also", f"{titles}   (pytest -k {verdict.exercise} tells more)", width)
+        lines.append(also(exercise, others, width))
     if verdict.output:
         lines += _line("printed", verdict.output.splitlines()[0], width)
         lines += _indented("\n".join(verdict.output.splitlines()[1:]), width)
     return "\n".join(lines)
+
+
+def also(exercise: Exercise, others: Sequence[Verdict], width: int) -> str:
+    """The line of a block that names what else is wrong with the same exercise."""
+    titles = "; ".join(Check(other.check, 0).title for other in others)
+    return "\n".join(_line("also", f"{titles}   (pytest -k {exercise.name} tells more)", width))
 
 
 def blocks(course: Course, verdicts: Sequence[Verdict], width: int = 80) -> Iterator[str]:
@@ -84,6 +89,22 @@ def blocks(course: Course, verdicts: Sequence[Verdict], width: int = 80) -> Iter
         shown = group if alone else group[:1]
         for verdict in shown:
             yield block(verdict, course.exercise(name), width, others=group[len(shown) :])
+
+
+def sentence(exercise: Exercise, verdicts: Sequence[Verdict]) -> str:
+    """An exercise with which nothing is wrong, in a line: that it passes, is to do, or could not be decided."""
+    todo = [verdict for verdict in verdicts if verdict.state is State.TODO]
+    if todo:
+        return f"{SIGN[State.TODO]} {exercise.name} · {todo[0].likely or 'still to do'}"
+    passed = sum(verdict.state is State.PASSED for verdict in verdicts)
+    undecided = next((verdict for verdict in verdicts if verdict.state is State.INCONCLUSIVE), None)
+    if undecided is not None:
+        why = f"{Check(undecided.check, 0).title}: {undecided.likely}"
+        return f"{SIGN[State.INCONCLUSIVE]} {exercise.name} · {passed} of {len(verdicts)} checks pass; {why}"
+    told = f"{SIGN[State.PASSED]} {exercise.name} · {passed} checks pass"
+    if any(check.long for check in exercise.checks):
+        return f"{told}; one more takes minutes: pytest --exercise {exercise.name}"
+    return f"{told} · " + ("1 point" if exercise.points == 1 else f"{exercise.points} points")
 
 
 def file_block(verdict: Verdict, width: int = 80) -> str:

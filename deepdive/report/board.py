@@ -52,6 +52,7 @@ class Board:
         against: whose answers these are; "" for the learner's own.
         assets: one line that says where the weights and texts come from.
         reused: how many verdicts are those of an earlier run.
+        changed: what a newer kit has changed in stubs, a line for each kind.
     """
 
     course: Course
@@ -61,6 +62,7 @@ class Board:
     against: str
     assets: str
     reused: int = 0
+    changed: Sequence[str] = ()
 
     def text(self, width: int = 80, *, colour: bool = False, unicode: bool = True, brief: bool = False) -> str:
         """The board as lines of at most `width` columns; `brief` leaves the single exercises out."""
@@ -98,6 +100,7 @@ class Board:
             parts.append(_next(self.step))
         elif all(outcome.earned for outcome in self.outcomes):
             parts.append(Text("Every exercise passes.", style="bold green"))
+        parts += [Text(f"changed {line}", style="yellow") for line in self.changed]
         if self.reused:
             kept = "1 verdict" if self.reused == 1 else f"{self.reused} verdicts"
             parts.append(Text(f"kept    {kept} of unchanged answers; --fresh tries them again", style="dim"))
@@ -147,7 +150,14 @@ class Board:
         return text
 
 
-def board_of(course: Course, verdicts: Sequence[Verdict], files: AnswerFiles, against: str, reused: int = 0) -> Board:
+def board_of(
+    course: Course,
+    verdicts: Sequence[Verdict],
+    files: AnswerFiles,
+    against: str,
+    reused: int = 0,
+    changed: Sequence[str] = (),
+) -> Board:
     """The board for these verdicts.
 
     Args:
@@ -156,13 +166,14 @@ def board_of(course: Course, verdicts: Sequence[Verdict], files: AnswerFiles, ag
         files: where the answers are, to say where the next one is to be written.
         against: whose answers they are, if not the learner's own.
         reused: how many of the verdicts are those of an earlier run.
+        changed: what a newer kit has changed in stubs.
     """
     outcomes = outcomes_of(course, verdicts)
     paths = {e.name: files.shown(files.path(e)) for e in course.exercises}
     where = {e.name: f"{paths[e.name]}:{files.line(e)}" for e in course.exercises}
     broken = [paths[verdict.exercise] for verdict in verdicts if verdict.file]
     step = next_step(course, outcomes, where, broken)
-    return Board(course, outcomes, _hours_at_hand(outcomes), step, against, assets_line(), reused)
+    return Board(course, outcomes, _hours_at_hand(outcomes), step, against, assets_line(), reused, changed)
 
 
 def assets_line() -> str:

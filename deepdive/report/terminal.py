@@ -1,4 +1,4 @@
-"""Blocks and board in pytest's own terminal: its width, its colours, and only the signs it can show."""
+"""Blocks and board in a terminal: its width, its colours, and only the signs it can show."""
 
 from __future__ import annotations
 
@@ -13,35 +13,44 @@ from deepdive.report.board import Board
 from deepdive.verdict import Verdict
 
 if TYPE_CHECKING:
-    from _pytest.terminal import TerminalReporter
+    from _pytest._io import TerminalWriter
 
 
-def write_blocks(reporter: TerminalReporter, course: Course, verdicts: Sequence[Verdict]) -> None:
-    """Write what went wrong."""
-    for text in blocks(course, verdicts, reporter._tw.fullwidth):
-        first, *rest = (text if _unicode(reporter) else ascii_only(text)).splitlines()
-        reporter.write_line("")
-        reporter.write_line(first, red=True, bold=True)
-        label = ""
-        for line in rest:
-            head, value = line[:12], line[12:]
-            label = head.strip() if head.strip() in LABELS else label
-            if not head.strip() or re.fullmatch(r"  \w+ {2,}", head):
-                reporter.write(head, light=True)
-                reporter.write_line(value, **({"yellow": True} if label == "likely" else {}))
-            else:
-                reporter.write_line(line)
+def write_blocks(terminal: TerminalWriter, course: Course, verdicts: Sequence[Verdict]) -> None:
+    """Write what went wrong, below pytest's own output or in a terminal of its own."""
+    for text in blocks(course, verdicts, terminal.fullwidth):
+        terminal.line()
+        write_block(terminal, text)
 
 
-def write_board(reporter: TerminalReporter, board: Board, *, brief: bool) -> None:
+def write_block(terminal: TerminalWriter, text: str) -> None:
+    """Write one block, its labels and its advice told apart by colour."""
+    first, *rest = (text if _unicode(terminal) else ascii_only(text)).splitlines()
+    terminal.line(first, red=True, bold=True)
+    label = ""
+    for line in rest:
+        head, value = line[:12], line[12:]
+        label = head.strip() if head.strip() in LABELS else label
+        if not head.strip() or re.fullmatch(r"  \w+ {2,}", head):
+            terminal.write(head, light=True)
+            terminal.line(value, **({"yellow": True} if label == "likely" else {}))
+        else:
+            terminal.line(line)
+
+
+def write_line(terminal: TerminalWriter, text: str, **markup: bool) -> None:
+    """Write a line, in the signs that the terminal can show."""
+    terminal.line(text if _unicode(terminal) else ascii_only(text), **markup)
+
+
+def write_board(terminal: TerminalWriter, board: Board, *, brief: bool) -> None:
     """Write the board; `brief` leaves the single exercises out."""
-    reporter.write_line("")
-    width, colour = reporter._tw.fullwidth, reporter._tw.hasmarkup
-    reporter.write_line(board.text(width, colour=colour, unicode=_unicode(reporter), brief=brief))
+    terminal.line()
+    terminal.line(board.text(terminal.fullwidth, colour=terminal.hasmarkup, unicode=_unicode(terminal), brief=brief))
 
 
-def _unicode(reporter: TerminalReporter) -> bool:
-    encoding = getattr(reporter._tw._file, "encoding", None) or "ascii"
+def _unicode(terminal: TerminalWriter) -> bool:
+    encoding = getattr(terminal._file, "encoding", None) or "ascii"
     try:
         "✓█░".encode(encoding)
     except (UnicodeEncodeError, LookupError):

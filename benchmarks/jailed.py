@@ -3,6 +3,7 @@
 Interleaved in one run: the checks of an hour on its solution in this process, and the same in a jail that is warm.
 
     python benchmarks/jailed.py hours 1 2 3 4      # ratios of times
+    python benchmarks/jailed.py long 2 5           # two pairs of hour 5's check that trains for minutes
     python benchmarks/jailed.py speed 100 1        # the speed checks of hour 1 so often, both ways, idle and busy
 """
 
@@ -29,7 +30,7 @@ from deepdive.grading.run import grade
 from deepdive.grading.session import open_jail
 from deepdive.jail.zygote import Jail
 from deepdive.judge import judge
-from deepdive.proof import Kind, Known, checks_of, try_answer
+from deepdive.proof import CheckFunction, Kind, Known, checks_of, try_answer
 from deepdive.scratch import scratch
 from deepdive.verdict import State, Verdict
 
@@ -45,7 +46,8 @@ def main(what: str, numbers: list[int]) -> None:
             compare_hours([hour for hour in course.hours if hour.number in numbers], course)
         else:
             runs, *numbers = numbers
-            compare_speed_checks([hour for hour in course.hours if hour.number in numbers], course, runs)
+            compare = compare_long_checks if what == "long" else compare_speed_checks
+            compare([hour for hour in course.hours if hour.number in numbers], course, runs)
 
 
 def compare_hours(hours: list[Hour], course: Course) -> None:
@@ -91,6 +93,37 @@ def submission(hour: Hour) -> Submission:
     return Submission("solution", {hour.file_name: (ROOT / "solutions" / hour.file_name).read_bytes()})
 
 
+def compare_long_checks(hours: list[Hour], course: Course, pairs: int) -> None:
+    """Each check that takes minutes, on the solution: so many pairs, in process and jailed by turns."""
+    for hour in hours:
+        for exercise in hour.exercises:
+            for check, seconds in checks_of(course, exercise, long=True):
+                if check in [quick for quick, _ in checks_of(course, exercise)]:
+                    continue
+                for _ in range(pairs):
+                    with open_jail({hour.number}, unsafe=False) as jail:  # before the clock starts
+                        here = timed(lambda e=exercise, c=check, s=seconds: [judged(course, e, c, s)])
+                        file = JailedFile(jail, hour.number, submission(hour).files[hour.file_name], "solution")
+                        there = timed(lambda e=exercise, c=check, s=seconds, f=file: [judged(course, e, c, s, f)])
+                        file.close()
+                    words = f"{here:.1f} s in process, {there:.1f} s jailed, ratio {there / here:.3f}"
+                    print(f"{exercise.name}, {check.__name__}: {words}", flush=True)
+
+
+def judged(
+    course: Course,
+    exercise: Exercise,
+    check: CheckFunction,
+    seconds: float,
+    file: JailedFile | None = None,
+    *,
+    seed: int = 0,
+) -> Verdict:
+    """The verdict of one check on the solution, in this process or on a file in a jail."""
+    answer = file.answer(exercise, seconds) if file else Answer(exercise, right_answer(course, exercise), seconds)
+    return judge(course, exercise, check, answer, seed=seed)
+
+
 def compare_speed_checks(hours: list[Hour], course: Course, runs: int) -> None:
     print("| check | machine | in process | jailed |")
     print("| --- | --- | --- | --- |")
@@ -99,7 +132,7 @@ def compare_speed_checks(hours: list[Hour], course: Course, runs: int) -> None:
             (exercise, check, seconds)
             for exercise in hour.exercises
             for check, seconds in checks_of(course, exercise)
-            if "faster_than" in inspect.getsource(check)
+            if any(word in inspect.getsource(check) for word in ("faster_than(", "is_faster("))
         ]
         if not found:
             continue
@@ -109,11 +142,9 @@ def compare_speed_checks(hours: list[Hour], course: Course, runs: int) -> None:
                     with busy_cores() if busy else idle():
                         here, there = Counter[str](), Counter[str]()
                         for seed in range(runs):
-                            mine = Answer(exercise, right_answer(course, exercise), seconds)
-                            here[str(judge(course, exercise, check, mine, seed=seed).state)] += 1
+                            here[str(judged(course, exercise, check, seconds, seed=seed).state)] += 1
                             file = JailedFile(jail, hour.number, submission(hour).files[hour.file_name], "solution")
-                            jailed = file.answer(exercise, seconds)
-                            there[str(judge(course, exercise, check, jailed, seed=seed).state)] += 1
+                            there[str(judged(course, exercise, check, seconds, file, seed=seed).state)] += 1
                             file.close()
                     machine = "busy" if busy else "idle"
                     print(f"| {exercise.name} | {machine} | {words(here)} | {words(there)} |", flush=True)

@@ -431,8 +431,9 @@ def test_stays_at_zero(answer):
 def test_refuses_what_is_no_plan(answer):
     with expect.raises(ValueError, naming=-1):
         answer(-1, 2, 10)
-    with expect.raises(ValueError, naming=-3):
-        answer(0, -3, 10)
+    for warmup in (-3, -1):
+        with expect.raises(ValueError, naming=warmup):
+            answer(0, warmup, 10)
     with expect.raises(ValueError, naming=11):
         answer(0, 11, 10)
 
@@ -522,6 +523,7 @@ def test_refuses_labels_that_are_not_there(answer):
     logits = torch.zeros(3, 4)
     for labels, naming in (
         (torch.tensor([0, 4, 1]), 4),
+        (torch.tensor([0, 9, 1]), 9),
         (torch.tensor([0, -1, 1]), -1),
         (torch.zeros(2).long(), (2,)),
     ):
@@ -531,8 +533,9 @@ def test_refuses_labels_that_are_not_there(answer):
         answer(logits, torch.tensor([0, -100, 1]), 2)
     with expect.raises(ValueError, naming=(3, 1)):
         answer(logits, torch.zeros(3, 1).long())
-    with expect.raises(ValueError, naming=(4,)):
-        answer(logits[0], torch.tensor([1]))
+    for labels in (torch.tensor([1]), torch.tensor([1, 0, 2, 3])):
+        with expect.raises(ValueError, naming=(4,)):
+            answer(logits[0], labels)
     with expect.raises(ValueError, naming=(1, 3, 4)):
         answer(logits[None], torch.tensor([1]))
 
@@ -551,7 +554,7 @@ def test_spares_norms_and_biases_of_distilbert(answer, given):
 
 @exercise("decay_groups")
 def test_sorts_an_odd_module(answer, given):
-    decayed = ["LayerNormless.weight", "embeddings.weight", "relative_bias", "scale", "unbiased.weight"]
+    decayed = ["LayerNormless.weight", "alpha", "embeddings.weight", "relative_bias", "unbiased.weight"]
     spared = ["LayerNormless.bias", "bias", "head.bias", "ln_f.weight", "norms.1.bias", "norms.1.weight"]
     spared += ["output_layer_norm.bias", "output_layer_norm.weight"]
     groups = given(sorted_by, answer, given(odd_module), 0.1)

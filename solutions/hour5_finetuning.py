@@ -111,7 +111,7 @@ def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
         raise ValueError(f"labels must be {logits.shape[:1]}, one for each row of logits, got {labels.shape}")
     predicted = logits.argmax(axis=-1)
     precision, recall, f1, _ = precision_recall_fscore_support(
-        labels, predicted, labels=[0, 1], pos_label=1, average="binary", zero_division=0.0
+        labels, predicted, pos_label=1, average="binary", zero_division=0.0
     )
     return {
         "accuracy": float(accuracy_score(labels, predicted)),

@@ -427,7 +427,7 @@ class Odd(torch.nn.Module):
         self.unbiased = torch.nn.Linear(4, 3, bias=False)
         self.bias = torch.nn.Parameter(torch.zeros(3))
         self.relative_bias = torch.nn.Parameter(torch.zeros(5))  # its own name is not `bias`
-        self.scale = torch.nn.Parameter(torch.ones(5))
+        self.alpha = torch.nn.Parameter(torch.ones(5))
         self.frozen = torch.nn.Linear(4, 4).requires_grad_(False)
         self.head = torch.nn.Linear(4, 7)
         self.head.weight = self.embeddings.weight  # shared

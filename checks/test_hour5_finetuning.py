@@ -363,8 +363,9 @@ def test_refuses_labels_that_do_not_fit(answer, given):
         answer(folder, ["the film", "a plot"], [0, 1, 2, 0, 1])
     with expect.raises(ValueError, naming=2):
         answer(folder, ["the film", "a plot"], [1])
-    with expect.raises(ValueError, naming=3):
-        answer(folder, ["the film", "a plot"], [0, 3])
+    for label in (3, 7):
+        with expect.raises(ValueError, naming=label):
+            answer(folder, ["the film", "a plot"], [0, label])
     with expect.raises(ValueError, naming=-1):
         answer(folder, ["the film", "a plot"], [-1, 0])
 

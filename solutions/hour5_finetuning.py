@@ -282,7 +282,7 @@ def evaluate(model_dir: str, texts: Sequence[str], labels: Sequence[int]) -> dic
     predicted: list[int] = []
     with torch.inference_mode():
         for start in range(0, len(texts), 32):
-            batch = tokenizer(list(texts[start : start + 32]), truncation=True, padding=True, return_tensors="pt")
+            batch = tokenizer(texts[start : start + 32], truncation=True, padding=True, return_tensors="pt")
             predicted += model(**batch).logits.argmax(dim=-1).tolist()
     return {
         "accuracy": float(accuracy_score(labels, predicted)),

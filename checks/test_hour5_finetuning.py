@@ -25,6 +25,7 @@ from checks.given.hour5_finetuning import (
     eval_prediction,
     files_in,
     gradient_of,
+    keeps_old_gradients,
     labels_of,
     learning_rate_of,
     logits_of_saved,
@@ -590,6 +591,13 @@ def test_leaves_nothing_to_chance(answer, given):
     batch = one_batch(small_classifier(**settings))
     same = given(repeated, answer, given(small_classifier, **settings), batch, 3)
     expect(same, "the same losses twice").equals(True)
+
+
+@exercise("overfit_one_batch", seconds=60)
+def test_steps_by_the_gradients_of_that_step_alone(answer, given):
+    batch = one_batch(small_classifier())
+    kept = given(keeps_old_gradients, answer, given(small_classifier), batch)
+    expect(kept, "gradients of earlier steps that are still there").equals(False)
 
 
 @exercise("overfit_one_batch", seconds=60)

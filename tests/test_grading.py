@@ -24,7 +24,7 @@ from deepdive.grading.session import LIGHT, open_jail
 from deepdive.jail.bwrap import Room
 from deepdive.jail.zygote import Cold, Zygote, choose_tier
 from deepdive.proof import Kind, Known, known_answers, try_answer
-from deepdive.verdict import State, Verdict
+from deepdive.verdict import WRONG, State, Verdict
 from tests.conftest import ROOT, Run
 
 COURSE = load_course(ROOT)
@@ -177,6 +177,10 @@ COMPARED = [
 ]
 
 
+# Their dropout is on: what they give is drawn anew at every call, and no two words about it need be the same.
+DRAWN_ANEW = {("evaluate", "in_training_mode"), ("overfit_one_batch", "dropout_is_on")}
+
+
 @needs_jail
 @pytest.mark.parametrize(("exercise", "most"), COMPARED)
 def test_known_answers_get_the_same_verdicts_jailed_and_not(
@@ -191,6 +195,9 @@ def test_known_answers_get_the_same_verdicts_jailed_and_not(
         expected = try_answer(COURSE, known).verdicts
         submission = Submission("known", {hour.file_name: as_submission(known)})
         graded = grade(alone(exercise), submission, jail, seed=0, long=False)
+        if (exercise.name, known.name) in DRAWN_ANEW:
+            assert all({v.state for v in side} & WRONG for side in (expected, graded)), known.name
+            continue
         pairs = [(a, b) for a, b in zip(expected, graded, strict=True) if not undecided(a, b)]
         assert not [(told(a), a.mistake, told(b), b.mistake) for a, b in pairs if not same(a, b)], known.name
 

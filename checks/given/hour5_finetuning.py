@@ -405,6 +405,36 @@ def repeated(function: Callable[..., Any], *args: Any, times: int = 2) -> bool:
     return all(other == first for other in others)
 
 
+def keeps_old_gradients(overfit: Callable[..., Any], checkpoint: str, batch: dict[str, torch.Tensor]) -> bool:
+    """Whether, in four steps, an optimizer meets gradients larger than what came since its last step."""
+    from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+    fresh: dict[int, float] = {}  # the norms of what each parameter got since the last step, added up
+    kept = []
+
+    def arrives(key: int) -> Callable[[torch.Tensor], None]:
+        def add(gradient: torch.Tensor) -> None:
+            fresh[key] += float(gradient.norm())
+
+        return add
+
+    def before_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        for parameter in parameters:
+            if id(parameter) not in fresh:
+                parameter.register_hook(arrives(id(parameter)))
+            elif parameter.grad is not None:
+                kept.append(float(parameter.grad.norm()) > 1.01 * fresh[id(parameter)] + 1e-6)
+            fresh[id(parameter)] = 0.0
+
+    handle = register_optimizer_step_pre_hook(before_step)
+    try:
+        overfit(checkpoint, batch, 4)
+    finally:
+        handle.remove()
+    return any(kept)
+
+
 def gradient_of(loss: Callable[..., Any], logits: torch.Tensor, labels: torch.Tensor, **settings: Any) -> Any:
     """The gradient of a loss with regard to the logits, None where none flows back."""
     leaf = logits.clone().requires_grad_()

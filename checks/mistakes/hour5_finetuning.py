@@ -1133,7 +1133,7 @@ def labels_change(checkpoint, batch, steps):
 @mistake(of="overfit_one_batch")
 def gradients_add_up(checkpoint, batch, steps):
     """The gradients of all steps add up: `optimizer.zero_grad()` is missing."""
-    return _overfit(checkpoint, batch, steps, zero=False, rate=5e-3)
+    return _overfit(checkpoint, batch, steps, zero=False)
 
 
 @mistake(of="overfit_one_batch")

@@ -243,14 +243,21 @@ def test_trains_the_whole_model_unless_told_otherwise(answer, given):
     folder, _ = given(run, answer, encoder, rows, rows, max_steps=2, frozen_layers=1)
     upper = everything | {"embeddings": False, "layer 0": False}
     expect(given(changed_parts, folder, encoder), "what training has changed with frozen_layers=1").equals(upper)
+    folder, _ = given(run, answer, encoder, rows, rows, max_steps=2, frozen_layers=2)
+    nothing = dict.fromkeys(everything, False)
+    expect(given(changed_parts, folder, encoder), "what training has changed with frozen_layers=2").equals(nothing)
 
 
 @exercise("fine_tune", seconds=60)
 def test_gives_the_same_weights_for_the_same_seed(answer, given):
     encoder, texts, labels = small_data(given)
     rows = given(tokenized, encoder, texts, labels)
-    expected = {"for the same seed": True, "for two seeds": False}
-    expect(given(reproduced, answer, encoder, rows, rows), "the same weights").equals(expected)
+    expected = {
+        "the same seed, the same weights": True,
+        "two seeds, the same weights": False,
+        "two seeds, the same order of rows": False,
+    }
+    expect(given(reproduced, answer, encoder, rows, rows), "what two runs have in common").equals(expected)
 
 
 @exercise("fine_tune", seconds=60)

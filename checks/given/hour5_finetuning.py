@@ -292,16 +292,38 @@ def _weights(folder: str) -> dict[str, torch.Tensor]:
 
 
 def reproduced(fine_tune: Callable[..., Any], checkpoint: str, train: Any, validation: Any) -> dict[str, bool]:
-    """Whether two short runs give the same weights, to the last bit, for the same seed and for two seeds."""
+    """What two short runs have in common, to the last bit: for the same seed, and for two seeds."""
 
-    def weights(seed: int) -> dict[str, torch.Tensor]:
-        return _weights(run(fine_tune, checkpoint, train, validation, seed=seed, max_steps=2)[0])
+    def short_run(seed: int) -> tuple[dict[str, torch.Tensor], list[Any]]:
+        with _rows_in_order() as rows:
+            folder, _ = run(fine_tune, checkpoint, train, validation, seed=seed, max_steps=2)
+        return _weights(folder), rows
 
     def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
         return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
-    first, again, another = weights(3), weights(3), weights(4)
-    return {"for the same seed": same(first, again), "for two seeds": same(first, another)}
+    (first, rows), (again, _), (another, others) = (short_run(seed) for seed in (3, 3, 4))
+    return {
+        "the same seed, the same weights": same(first, again),
+        "two seeds, the same weights": same(first, another),
+        "two seeds, the same order of rows": rows == others != [],
+    }
+
+
+@contextlib.contextmanager
+def _rows_in_order() -> Iterator[list[Any]]:
+    """The tokens of every batch that a small model is trained on in the block."""
+    seen: list[Any] = []
+
+    def watch(module: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
+        if isinstance(module, torch.nn.Embedding) and module.num_embeddings == len(VOCABULARY) and module.training:
+            seen.append(arguments[0].tolist())
+
+    handle = torch.nn.modules.module.register_module_forward_pre_hook(watch)
+    try:
+        yield seen
+    finally:
+        handle.remove()
 
 
 def what_is_saved(folder: str) -> dict[str, bool]:

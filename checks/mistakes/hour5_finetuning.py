@@ -518,6 +518,16 @@ def always_the_same_seed(checkpoint, train, validation, output_dir, seed, **over
     return right.fine_tune(checkpoint, train, validation, output_dir, 42, **overrides)
 
 
+@mistake(of="fine_tune")
+def seed_for_the_head_alone(checkpoint, train, validation, output_dir, seed, **overrides):
+    """Only the head comes from the seed: rows and dropout come from the Trainer's own, so pass it `seed` as well."""
+    set_seed(seed)
+    trainer = right.build_trainer(
+        checkpoint, train, validation, right.training_arguments(output_dir, **_known(overrides))
+    )
+    return _finished(_frozen(trainer, overrides), output_dir)
+
+
 def _known(overrides):
     return {name: value for name, value in overrides.items() if name != "frozen_layers"}
 

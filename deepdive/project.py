@@ -326,8 +326,9 @@ class _Used:
 def model_card(measured: Mapping[str, float], used: _Used) -> str:
     """The card of the model, as the Hub shows it: Markdown below a few lines of YAML."""
     described = assets.describe()
-    weights, imdb = (described["assets"][name] for name in (CHECKPOINT, "imdb"))
-    weights, imdb = (f"{asset['what']} {asset['stand_in']}".strip() for asset in (weights, imdb))
+    used_assets = [described["assets"][name] for name in (CHECKPOINT, "imdb")]
+    weights, imdb = (f"{asset['what']} {asset['stand_in']}".strip() for asset in used_assets)
+    architecture = "DistilBERT's architecture" if used_assets[0]["stand_in"] else "DistilBERT"
     resumed = " (after an interruption; the time is that of the last part)" if used.resumed else ""
     percent = {name: f"{100 * measured[name]:.1f} %" for name in ("accuracy", "accuracy_within", "majority", "tfidf")}
     settings = {"frozen layers": used.budget.frozen_layers, "seed": used.seed, **used.budget.settings}
@@ -339,7 +340,7 @@ library_name: transformers
 tags: [sentiment-analysis, imdb]
 ---
 
-# DistilBERT on IMDb, {used.budget.name}
+# {architecture}, fine-tuned on IMDb
 
 Says whether an English film review is positive. The mini-project of a six-hour course, made for learning.
 
@@ -349,6 +350,7 @@ Says whether an English film review is positive. The mini-project of a six-hour 
 | TF-IDF with logistic regression, same reviews to learn from | {percent["tfidf"]} |
 | always the more frequent label | {percent["majority"]} |
 
+After ± are two standard errors: so much depends on which reviews it was measured on.
 Expected calibration error, ten bins: {measured["calibration_error"]:.3f}.
 
 ![learning curve](learning-curve.svg)
@@ -360,6 +362,7 @@ Expected calibration error, ten bins: {measured["calibration_error"]:.3f}.
 - **Weights**: {weights}
 - **Reviews**: {imdb} {used.train:,} to train on; of longer ones the first {used.budget.head} and the last
   {used.budget.tail} tokens.
+- **Budget**: {used.budget.name}.
 - **Training**: {measured["steps"]:.0f} steps, {measured["seconds"]:.0f} s on {used.machine}{resumed};
   {", ".join(f"{name} {value}" for name, value in settings.items())}; the rest as the plan has it.
 - **By** {made_by}; torch {version("torch")}, transformers {version("transformers")}.

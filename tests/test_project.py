@@ -101,7 +101,12 @@ def test_a_run_leaves_a_model_its_numbers_its_pictures_and_its_card(
     card = (tmp_path / "README.md").read_text()
     assert f"**{100 * measured['accuracy']:.1f} %**" in card
     assert "40 reviews it has not seen" in card
-    assert "weights are MiniLM's" in card  # a stand-in is never passed off as the original
+    assert "# DistilBERT's architecture, " in card  # a stand-in is never passed off as the original
+    assert "weights are MiniLM's" in card
+    assert "The test split is 5,000 of the training reviews" in card
+    assert "**Budget**: tiny" in card
+    for baseline in ("tfidf", "majority"):
+        assert f"| {100 * measured[baseline]:.1f} % |" in card
     for picture in ("learning-curve", "confusion-matrix", "reliability"):
         assert ET.parse(tmp_path / f"{picture}.svg").getroot().tag.endswith("svg")
         assert f"({picture}.svg)" in card

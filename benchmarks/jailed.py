@@ -3,6 +3,7 @@
 Interleaved in one run: the checks of an hour on its solution in this process, and the same in a jail that is warm.
 
     python benchmarks/jailed.py hours 1 2 3 4        # ratios of times
+    python benchmarks/jailed.py long 2 5             # two pairs of hour 5's check that trains for minutes
     python benchmarks/jailed.py speed 100 1          # the speed checks so often, both ways, idle and busy
     python benchmarks/jailed.py speed 100 1 --only busy
 """
@@ -44,8 +45,8 @@ ROUNDS = 5
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["hours", "speed"])
-    parser.add_argument("numbers", type=int, nargs="+", help="hours; for speed, first how often")
+    parser.add_argument("what", choices=["hours", "long", "speed"])
+    parser.add_argument("numbers", type=int, nargs="+", help="hours; for long and speed, first how often")
     parser.add_argument("--only", choices=["idle", "busy"], help="on the machine as it is, or with every core busy")
     asked = parser.parse_args()
     use_one_thread()
@@ -56,6 +57,8 @@ def main() -> None:
     with scratch(), unheard():
         if asked.what == "hours":
             compare_hours(hours, course)
+        elif asked.what == "long":
+            compare_long_checks(hours, course, runs)
         else:
             compare_speed_checks(hours, course, runs, [asked.only] if asked.only else ["idle", "busy"])
 
@@ -102,6 +105,31 @@ def submission(hour: Hour) -> Submission:
     return Submission("solution", {hour.file_name: (ROOT / "solutions" / hour.file_name).read_bytes()})
 
 
+def compare_long_checks(hours: list[Hour], course: Course, pairs: int) -> None:
+    """Each check that takes minutes, on the solution: so many pairs, in process and jailed by turns."""
+    for hour in hours:
+        for exercise in hour.exercises:
+            for check, seconds in checks_of(course, exercise, long=True):
+                if check in [quick for quick, _ in checks_of(course, exercise)]:
+                    continue
+                for _ in range(pairs):
+                    with open_jail({hour.number}, unsafe=False) as jail:  # before the clock starts
+                        here = timed(lambda e=exercise, c=check, s=seconds: [judged(course, e, c, s)])
+                        file = JailedFile(jail, hour.number, submission(hour).files[hour.file_name], "solution")
+                        there = timed(lambda e=exercise, c=check, s=seconds, f=file: [judged(course, e, c, s, f)])
+                        file.close()
+                    words = f"{here:.1f} s in process, {there:.1f} s jailed, ratio {there / here:.3f}"
+                    say(f"{exercise.name}, {check.__name__}: {words}")
+
+
+def judged(
+    course: Course, exercise: Exercise, check: CheckFunction, seconds: float, file: JailedFile | None = None
+) -> Verdict:
+    """The verdict of one check on the solution, in this process or on a file in a jail."""
+    answer = file.answer(exercise, seconds) if file else Answer(exercise, right_answer(course, exercise), seconds)
+    return judge(course, exercise, check, answer)
+
+
 def compare_speed_checks(hours: list[Hour], course: Course, runs: int, machines: list[str]) -> None:
     say("| check | machine | load | in process | ratio: lowest, median, highest | jailed | ratio |")
     say("| --- | --- | --- | --- | --- | --- | --- |")
@@ -110,7 +138,7 @@ def compare_speed_checks(hours: list[Hour], course: Course, runs: int, machines:
             (exercise, check, seconds)
             for exercise in hour.exercises
             for check, seconds in checks_of(course, exercise)
-            if "faster_than" in inspect.getsource(check)
+            if any(word in inspect.getsource(check) for word in ("faster_than(", "is_faster("))
         ]
         if not found:
             continue

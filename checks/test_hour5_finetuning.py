@@ -25,6 +25,7 @@ from checks.given.hour5_finetuning import (
     eval_prediction,
     files_in,
     gradient_of,
+    keeps_old_gradients,
     labels_of,
     learning_rate_of,
     logits_of_saved,
@@ -242,14 +243,21 @@ def test_trains_the_whole_model_unless_told_otherwise(answer, given):
     folder, _ = given(run, answer, encoder, rows, rows, max_steps=2, frozen_layers=1)
     upper = everything | {"embeddings": False, "layer 0": False}
     expect(given(changed_parts, folder, encoder), "what training has changed with frozen_layers=1").equals(upper)
+    folder, _ = given(run, answer, encoder, rows, rows, max_steps=2, frozen_layers=2)
+    nothing = dict.fromkeys(everything, False)
+    expect(given(changed_parts, folder, encoder), "what training has changed with frozen_layers=2").equals(nothing)
 
 
 @exercise("fine_tune", seconds=60)
 def test_gives_the_same_weights_for_the_same_seed(answer, given):
     encoder, texts, labels = small_data(given)
     rows = given(tokenized, encoder, texts, labels)
-    expected = {"for the same seed": True, "for two seeds": False}
-    expect(given(reproduced, answer, encoder, rows, rows), "the same weights").equals(expected)
+    expected = {
+        "the same seed, the same weights": True,
+        "two seeds, the same weights": False,
+        "two seeds, the same order of rows": False,
+    }
+    expect(given(reproduced, answer, encoder, rows, rows), "what two runs have in common").equals(expected)
 
 
 @exercise("fine_tune", seconds=60)
@@ -363,8 +371,9 @@ def test_refuses_labels_that_do_not_fit(answer, given):
         answer(folder, ["the film", "a plot"], [0, 1, 2, 0, 1])
     with expect.raises(ValueError, naming=2):
         answer(folder, ["the film", "a plot"], [1])
-    with expect.raises(ValueError, naming=3):
-        answer(folder, ["the film", "a plot"], [0, 3])
+    for label in (3, 7):
+        with expect.raises(ValueError, naming=label):
+            answer(folder, ["the film", "a plot"], [0, label])
     with expect.raises(ValueError, naming=-1):
         answer(folder, ["the film", "a plot"], [-1, 0])
 
@@ -431,8 +440,9 @@ def test_stays_at_zero(answer):
 def test_refuses_what_is_no_plan(answer):
     with expect.raises(ValueError, naming=-1):
         answer(-1, 2, 10)
-    with expect.raises(ValueError, naming=-3):
-        answer(0, -3, 10)
+    for warmup in (-3, -1):
+        with expect.raises(ValueError, naming=warmup):
+            answer(0, warmup, 10)
     with expect.raises(ValueError, naming=11):
         answer(0, 11, 10)
 
@@ -522,6 +532,7 @@ def test_refuses_labels_that_are_not_there(answer):
     logits = torch.zeros(3, 4)
     for labels, naming in (
         (torch.tensor([0, 4, 1]), 4),
+        (torch.tensor([0, 9, 1]), 9),
         (torch.tensor([0, -1, 1]), -1),
         (torch.zeros(2).long(), (2,)),
     ):
@@ -531,8 +542,9 @@ def test_refuses_labels_that_are_not_there(answer):
         answer(logits, torch.tensor([0, -100, 1]), 2)
     with expect.raises(ValueError, naming=(3, 1)):
         answer(logits, torch.zeros(3, 1).long())
-    with expect.raises(ValueError, naming=(4,)):
-        answer(logits[0], torch.tensor([1]))
+    for labels in (torch.tensor([1]), torch.tensor([1, 0, 2, 3])):
+        with expect.raises(ValueError, naming=(4,)):
+            answer(logits[0], labels)
     with expect.raises(ValueError, naming=(1, 3, 4)):
         answer(logits[None], torch.tensor([1]))
 
@@ -551,7 +563,7 @@ def test_spares_norms_and_biases_of_distilbert(answer, given):
 
 @exercise("decay_groups")
 def test_sorts_an_odd_module(answer, given):
-    decayed = ["LayerNormless.weight", "embeddings.weight", "relative_bias", "scale", "unbiased.weight"]
+    decayed = ["LayerNormless.weight", "alpha", "embeddings.weight", "relative_bias", "unbiased.weight"]
     spared = ["LayerNormless.bias", "bias", "head.bias", "ln_f.weight", "norms.1.bias", "norms.1.weight"]
     spared += ["output_layer_norm.bias", "output_layer_norm.weight"]
     groups = given(sorted_by, answer, given(odd_module), 0.1)
@@ -586,6 +598,13 @@ def test_leaves_nothing_to_chance(answer, given):
     batch = one_batch(small_classifier(**settings))
     same = given(repeated, answer, given(small_classifier, **settings), batch, 3)
     expect(same, "the same losses twice").equals(True)
+
+
+@exercise("overfit_one_batch", seconds=60)
+def test_steps_by_the_gradients_of_that_step_alone(answer, given):
+    batch = one_batch(small_classifier())
+    kept = given(keeps_old_gradients, answer, given(small_classifier), batch)
+    expect(kept, "gradients of earlier steps that are still there").equals(False)
 
 
 @exercise("overfit_one_batch", seconds=60)

@@ -313,6 +313,8 @@ def project(
     except OSError as error:
         _stop(f"{error.filename or folder} cannot be written: {error.strerror}")
     measured = result.measured
+    if result.repeated:
+        typer.echo("This run is finished; --fresh trains anew.")
     typer.echo(
         f"right on {measured['accuracy']:.1%} of reviews it has not seen; TF-IDF with logistic regression "
         f"{measured['tfidf']:.1%}, always the same label {measured['majority']:.1%}"

@@ -4,12 +4,14 @@
     deepdive project --budget full      # the plan's settings on all reviews: hours on a processor, minutes on a GPU
 
 The Trainer is made by the learner's `training_arguments` and `build_trainer` where these pass their checks, else by
-the reference's. A run that was interrupted goes on from its last checkpoint when the command is given again.
+the reference's. A run that was interrupted, or killed, goes on from its last checkpoint when the command is given
+again; one that is finished is not repeated.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +37,7 @@ from deepdive.pictures.reliability import reliability
 CHECKPOINT = "distilbert-base-uncased"
 LABELS = ("neg", "pos")
 _RUN = "run.json"  # what a folder's run was asked to do
+_MEASURED = "metrics.json"  # written last of all: where it is, the run is finished
 
 
 class CannotRun(ValueError):
@@ -107,11 +110,11 @@ class Result:
 
     Args:
         measured: by name, numbers: of the model (`accuracy`, `calibration_error`, …), the baselines, the times.
-        files: what was written.
+        repeated: whether it was there already, from an earlier run.
     """
 
     measured: dict[str, float]
-    files: tuple[Path, ...]
+    repeated: bool = False
 
 
 def run_project(course: Course, budget: Budget, out: Path, *, seed: int = 0, fresh: bool = False) -> Result:
@@ -120,7 +123,8 @@ def run_project(course: Course, budget: Budget, out: Path, *, seed: int = 0, fre
     Args:
         course: whose answers are used.
         budget: how much.
-        out: the folder for everything; what an interrupted run left there is gone on with.
+        out: the folder for everything; what an interrupted run left there is gone on with, what a finished one left
+            is given back.
         seed: of all that is random.
         fresh: start over, whatever is there.
 
@@ -131,6 +135,8 @@ def run_project(course: Course, budget: Budget, out: Path, *, seed: int = 0, fre
     """
     out.mkdir(parents=True, exist_ok=True)
     _claim(out, {"budget": budget.name, "seed": seed, "assets": assets.describe()["fingerprint"]}, fresh=fresh)
+    if (finished := out / _MEASURED).exists():
+        return Result(json.loads(finished.read_text(encoding="utf-8")), repeated=True)
     error, whose = _function(course, "calibration_error")
     train, validation, test = _rows(budget, seed)
     began = perf_counter()
@@ -149,12 +155,12 @@ def run_project(course: Course, budget: Budget, out: Path, *, seed: int = 0, fre
         "seconds": trained,
         "steps": float(trainer.state.global_step),
     }
-    files = [*_draw(out, trainer.state.log_history, probabilities, test[1])]
-    files.append(_write(out / "metrics.json", json.dumps(measured, indent=2) + "\n"))
+    _draw(out, trainer.state.log_history, probabilities, test[1])
     machine = f"{trainer.args.device}, {_precision(trainer.args)}"
     used = _Used(budget, seed, len(train[0]), len(test[0]), machine, makers, resumed=checkpoint is not None)
-    files.append(_write(out / "README.md", model_card(measured, used)))
-    return Result(measured, (out / "model", *files))
+    _write(out / "README.md", model_card(measured, used))
+    _write(finished, json.dumps(measured, indent=2) + "\n")
+    return Result(measured)
 
 
 # ── what goes in ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -166,6 +172,7 @@ def _claim(out: Path, asked: dict[str, Any], *, fresh: bool) -> None:
     """Make the folder this run's, unless it is another's."""
     path = out / _RUN
     if fresh:
+        (out / _MEASURED).unlink(missing_ok=True)
         for folder in _checkpoints(out):
             for file in folder.rglob("*"):
                 if file.is_file():
@@ -244,8 +251,16 @@ def _function(course: Course, name: str) -> tuple[Callable[..., Any], str]:
 
 def _last_checkpoint(out: Path) -> str | None:
     """The checkpoint of an interrupted run to go on from; the newest that was written to its end."""
-    whole = [folder for folder in _checkpoints(out) if (folder / "trainer_state.json").exists()]
-    return str(whole[-1]) if whole else None
+    return next((str(folder) for folder in reversed(_checkpoints(out)) if _is_whole(folder)), None)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether the state, which the Trainer writes last, is there to its last brace."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _checkpoints(out: Path) -> list[Path]:
@@ -281,7 +296,7 @@ def _tfidf(train: Reviews, test: Reviews) -> float:
 
 def _draw(
     out: Path, history: Sequence[Mapping[str, float]], probabilities: np.ndarray, labels: Sequence[int]
-) -> list[Path]:
+) -> None:
     called, right = probabilities.argmax(axis=-1), np.array(labels)
     counts = [[int(((right == i) & (called == j)).sum()) for j in range(len(LABELS))] for i in range(len(LABELS))]
     lines = {
@@ -293,7 +308,8 @@ def _draw(
         "confusion-matrix.svg": confusion_matrix(counts, LABELS),
         "reliability.svg": reliability(probabilities.max(axis=-1).tolist(), (called == right).tolist()),
     }
-    return [_write(out / name, picture.file()) for name, picture in pictures.items()]
+    for name, picture in pictures.items():
+        _write(out / name, picture.file())
 
 
 @dataclass(frozen=True)
@@ -310,8 +326,9 @@ class _Used:
 def model_card(measured: Mapping[str, float], used: _Used) -> str:
     """The card of the model, as the Hub shows it: Markdown below a few lines of YAML."""
     described = assets.describe()
-    weights, imdb = (described["assets"][name] for name in (CHECKPOINT, "imdb"))
-    weights, imdb = (f"{asset['what']} {asset['stand_in']}".strip() for asset in (weights, imdb))
+    used_assets = [described["assets"][name] for name in (CHECKPOINT, "imdb")]
+    weights, imdb = (f"{asset['what']} {asset['stand_in']}".strip() for asset in used_assets)
+    architecture = "DistilBERT's architecture" if used_assets[0]["stand_in"] else "DistilBERT"
     resumed = " (after an interruption; the time is that of the last part)" if used.resumed else ""
     percent = {name: f"{100 * measured[name]:.1f} %" for name in ("accuracy", "accuracy_within", "majority", "tfidf")}
     settings = {"frozen layers": used.budget.frozen_layers, "seed": used.seed, **used.budget.settings}
@@ -323,7 +340,7 @@ library_name: transformers
 tags: [sentiment-analysis, imdb]
 ---
 
-# DistilBERT on IMDb, {used.budget.name}
+# {architecture}, fine-tuned on IMDb
 
 Says whether an English film review is positive. The mini-project of a six-hour course, made for learning.
 
@@ -333,6 +350,7 @@ Says whether an English film review is positive. The mini-project of a six-hour 
 | TF-IDF with logistic regression, same reviews to learn from | {percent["tfidf"]} |
 | always the more frequent label | {percent["majority"]} |
 
+After ± are two standard errors: so much depends on which reviews it was measured on.
 Expected calibration error, ten bins: {measured["calibration_error"]:.3f}.
 
 ![learning curve](learning-curve.svg)
@@ -344,6 +362,7 @@ Expected calibration error, ten bins: {measured["calibration_error"]:.3f}.
 - **Weights**: {weights}
 - **Reviews**: {imdb} {used.train:,} to train on; of longer ones the first {used.budget.head} and the last
   {used.budget.tail} tokens.
+- **Budget**: {used.budget.name}.
 - **Training**: {measured["steps"]:.0f} steps, {measured["seconds"]:.0f} s on {used.machine}{resumed};
   {", ".join(f"{name} {value}" for name, value in settings.items())}; the rest as the plan has it.
 - **By** {made_by}; torch {version("torch")}, transformers {version("transformers")}.
@@ -359,6 +378,8 @@ def _precision(arguments: Any) -> str:
     return "bfloat16" if arguments.bf16 else "float16" if arguments.fp16 else "float32"
 
 
-def _write(path: Path, text: str) -> Path:
-    path.write_text(text, encoding="utf-8")
-    return path
+def _write(path: Path, text: str) -> None:
+    """Write all of the file or nothing of it."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)

@@ -40,6 +40,7 @@ class Known:
     kind: Kind
     name: str
     function: Callable[..., Any]
+    by_chance: bool = False
 
     def __str__(self) -> str:
         return f"{self.exercise.name}, {self.kind} {self.name}"
@@ -96,7 +97,7 @@ def known_answers(course: Course, exercise: Exercise) -> Iterator[Known]:
     for function in alternatives(course, exercise):
         yield Known(exercise, Kind.ALTERNATIVE, function.__name__, function)
     for mistake in known_mistakes(course, exercise):
-        yield Known(exercise, Kind.MISTAKE, mistake.name, mistake.function)
+        yield Known(exercise, Kind.MISTAKE, mistake.name, mistake.function, mistake.by_chance)
 
 
 def alternatives(course: Course, exercise: Exercise) -> list[Callable[..., Any]]:

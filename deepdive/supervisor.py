@@ -130,8 +130,10 @@ class Supervisor:
         sys.stderr.flush()
         request_end, requests = os.pipe()
         replies, reply_end = os.pipe()
+        supervisor = os.getpid()
         self._child = os.fork()
         if self._child == 0:
+            _die_with(supervisor)
             os.close(requests)
             os.close(replies)
             _serve(self._work, os.fdopen(request_end, "rb"), os.fdopen(reply_end, "wb"))
@@ -177,6 +179,15 @@ class Supervisor:
             if time.monotonic() > until:
                 return None
             time.sleep(0.01)
+
+
+def _die_with(supervisor: int) -> None:
+    """Have this process killed when the supervisor is: nobody would wait for what it does, which may take minutes."""
+    from deepdive.jail.linux import die_with_parent  # Linux only, as forking is
+
+    die_with_parent(signal.SIGKILL)
+    if os.getppid() != supervisor:  # gone already
+        os._exit(1)
 
 
 def _serve(work: Callable[[int], Reports], requests: BinaryIO, replies: BinaryIO) -> None:

@@ -111,7 +111,7 @@ def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
         raise ValueError(f"labels must be {logits.shape[:1]}, one for each row of logits, got {labels.shape}")
     predicted = logits.argmax(axis=-1)
     precision, recall, f1, _ = precision_recall_fscore_support(
-        labels, predicted, labels=[0, 1], pos_label=1, average="binary", zero_division=0.0
+        labels, predicted, pos_label=1, average="binary", zero_division=0.0
     )
     return {
         "accuracy": float(accuracy_score(labels, predicted)),
@@ -282,7 +282,7 @@ def evaluate(model_dir: str, texts: Sequence[str], labels: Sequence[int]) -> dic
     predicted: list[int] = []
     with torch.inference_mode():
         for start in range(0, len(texts), 32):
-            batch = tokenizer(list(texts[start : start + 32]), truncation=True, padding=True, return_tensors="pt")
+            batch = tokenizer(texts[start : start + 32], truncation=True, padding=True, return_tensors="pt")
             predicted += model(**batch).logits.argmax(dim=-1).tolist()
     return {
         "accuracy": float(accuracy_score(labels, predicted)),

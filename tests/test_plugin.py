@@ -138,6 +138,14 @@ def test_odd_answers_get_a_clear_word_and_the_run_goes_on(judge: Any, body: str,
     assert "Traceback" not in out
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="answers run in pytest's own process")
+def test_an_answer_does_not_outlive_a_pytest_that_is_killed(small_course: Course, answers: Answers, run: Run) -> None:
+    kills = "import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(2)\nopen('outlived', 'w')"
+    answers(with_double(kills))
+    assert run("pytest").returncode == -signal.SIGKILL  # once nobody holds its pipes any more
+    assert not (small_course.root / "outlived").exists()
+
+
 @pytest.mark.parametrize("options", [(), ("-n", "2")])
 def test_an_endless_call_into_c_costs_only_its_own_verdict(judge: Any, options: tuple[str, ...]) -> None:
     out, record = judge(with_double("return sum(range(10**12))"), *options)

@@ -292,16 +292,38 @@ def _weights(folder: str) -> dict[str, torch.Tensor]:
 
 
 def reproduced(fine_tune: Callable[..., Any], checkpoint: str, train: Any, validation: Any) -> dict[str, bool]:
-    """Whether two short runs give the same weights, to the last bit, for the same seed and for two seeds."""
+    """What two short runs have in common, to the last bit: for the same seed, and for two seeds."""
 
-    def weights(seed: int) -> dict[str, torch.Tensor]:
-        return _weights(run(fine_tune, checkpoint, train, validation, seed=seed, max_steps=2)[0])
+    def short_run(seed: int) -> tuple[dict[str, torch.Tensor], list[Any]]:
+        with _rows_in_order() as rows:
+            folder, _ = run(fine_tune, checkpoint, train, validation, seed=seed, max_steps=2)
+        return _weights(folder), rows
 
     def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
         return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
-    first, again, another = weights(3), weights(3), weights(4)
-    return {"for the same seed": same(first, again), "for two seeds": same(first, another)}
+    (first, rows), (again, _), (another, others) = (short_run(seed) for seed in (3, 3, 4))
+    return {
+        "the same seed, the same weights": same(first, again),
+        "two seeds, the same weights": same(first, another),
+        "two seeds, the same order of rows": rows == others != [],
+    }
+
+
+@contextlib.contextmanager
+def _rows_in_order() -> Iterator[list[Any]]:
+    """The tokens of every batch that a small model is trained on in the block."""
+    seen: list[Any] = []
+
+    def watch(module: torch.nn.Module, arguments: tuple[Any, ...]) -> None:
+        if isinstance(module, torch.nn.Embedding) and module.num_embeddings == len(VOCABULARY) and module.training:
+            seen.append(arguments[0].tolist())
+
+    handle = torch.nn.modules.module.register_module_forward_pre_hook(watch)
+    try:
+        yield seen
+    finally:
+        handle.remove()
 
 
 def what_is_saved(folder: str) -> dict[str, bool]:
@@ -405,6 +427,36 @@ def repeated(function: Callable[..., Any], *args: Any, times: int = 2) -> bool:
     return all(other == first for other in others)
 
 
+def keeps_old_gradients(overfit: Callable[..., Any], checkpoint: str, batch: dict[str, torch.Tensor]) -> bool:
+    """Whether, in four steps, an optimizer meets gradients larger than what came since its last step."""
+    from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+    fresh: dict[int, float] = {}  # the norms of what each parameter got since the last step, added up
+    kept = []
+
+    def arrives(key: int) -> Callable[[torch.Tensor], None]:
+        def add(gradient: torch.Tensor) -> None:
+            fresh[key] += float(gradient.norm())
+
+        return add
+
+    def before_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        for parameter in parameters:
+            if id(parameter) not in fresh:
+                parameter.register_hook(arrives(id(parameter)))
+            elif parameter.grad is not None:
+                kept.append(float(parameter.grad.norm()) > 1.01 * fresh[id(parameter)] + 1e-6)
+            fresh[id(parameter)] = 0.0
+
+    handle = register_optimizer_step_pre_hook(before_step)
+    try:
+        overfit(checkpoint, batch, 4)
+    finally:
+        handle.remove()
+    return any(kept)
+
+
 def gradient_of(loss: Callable[..., Any], logits: torch.Tensor, labels: torch.Tensor, **settings: Any) -> Any:
     """The gradient of a loss with regard to the logits, None where none flows back."""
     leaf = logits.clone().requires_grad_()
@@ -427,7 +479,7 @@ class Odd(torch.nn.Module):
         self.unbiased = torch.nn.Linear(4, 3, bias=False)
         self.bias = torch.nn.Parameter(torch.zeros(3))
         self.relative_bias = torch.nn.Parameter(torch.zeros(5))  # its own name is not `bias`
-        self.scale = torch.nn.Parameter(torch.ones(5))
+        self.alpha = torch.nn.Parameter(torch.ones(5))
         self.frozen = torch.nn.Linear(4, 4).requires_grad_(False)
         self.head = torch.nn.Linear(4, 7)
         self.head.weight = self.embeddings.weight  # shared

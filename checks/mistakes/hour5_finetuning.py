@@ -518,6 +518,16 @@ def always_the_same_seed(checkpoint, train, validation, output_dir, seed, **over
     return right.fine_tune(checkpoint, train, validation, output_dir, 42, **overrides)
 
 
+@mistake(of="fine_tune")
+def seed_for_the_head_alone(checkpoint, train, validation, output_dir, seed, **overrides):
+    """Only the head comes from the seed: rows and dropout come from the Trainer's own, so pass it `seed` as well."""
+    set_seed(seed)
+    trainer = right.build_trainer(
+        checkpoint, train, validation, right.training_arguments(output_dir, **_known(overrides))
+    )
+    return _finished(_frozen(trainer, overrides), output_dir)
+
+
 def _known(overrides):
     return {name: value for name, value in overrides.items() if name != "frozen_layers"}
 
@@ -648,7 +658,7 @@ def _judged(model_dir, labels, called):
     return {"accuracy": float(accuracy_score(labels, called)), "confusion": confusion}
 
 
-@mistake(of="evaluate")
+@mistake(of="evaluate", by_chance=True)
 def in_training_mode(model_dir, texts, labels):
     """The model is in training mode: dropout drops something else every time. Call `model.eval()`."""
     right.evaluate(model_dir, texts, labels)
@@ -1103,7 +1113,7 @@ def _overfit(checkpoint, batch, steps, *, train=False, rate=1e-3, zero=True, hea
     return losses
 
 
-@mistake(of="overfit_one_batch")
+@mistake(of="overfit_one_batch", by_chance=True)
 def dropout_is_on(checkpoint, batch, steps):
     """Dropout is on: the loss jumps about, and does not come down as it should. Call `model.eval()`."""
     return _overfit(checkpoint, batch, steps, train=True)
@@ -1133,7 +1143,7 @@ def labels_change(checkpoint, batch, steps):
 @mistake(of="overfit_one_batch")
 def gradients_add_up(checkpoint, batch, steps):
     """The gradients of all steps add up: `optimizer.zero_grad()` is missing."""
-    return _overfit(checkpoint, batch, steps, zero=False, rate=5e-3)
+    return _overfit(checkpoint, batch, steps, zero=False)
 
 
 @mistake(of="overfit_one_batch")

@@ -122,7 +122,7 @@ def test_known_answers_get_the_same_verdicts_jailed_and_not(
     wrong = [known for known in known_ones if known.kind is Kind.MISTAKE]
     chosen = (*right[:most], *wrong[:most])
     here = [try_answer(COURSE, known) for known in chosen]
-    assert not differences(here, [try_jailed(COURSE, known, jail) for known in chosen])
+    assert not differences(COURSE, here, [try_jailed(COURSE, known, jail) for known in chosen])
 
 
 @needs_jail

@@ -125,8 +125,9 @@ def differences(course: Course, here: Sequence[Trial], jailed: Sequence[Trial], 
     for mine, theirs in zip(here, jailed, strict=True):
         pairs = zip(mine.verdicts, theirs.verdicts, strict=True)
         differing = [(a, b) for a, b in pairs if not (_undecided(a, b) or _same(a, b))]
-        if differing:  # by chance, perhaps: what draws numbers of its own tells others each time, jailed or not
-            again = {verdict.check: verdict for verdict in try_answer(course, mine.known, seed=seed).verdicts}
+        if differing:  # perhaps not by the jail: what draws from a global generator depends on what drew before it
+            alone = try_answer(course, mine.known, seed=seed, only={a.check for a, _ in differing})
+            again = {verdict.check: verdict for verdict in alone.verdicts}
             differing = [(a, b) for a, b in differing if a.state != b.state or _told(again[a.check]) == _told(a)]
         found += [f"{mine.known}, {a.check}: here {_shown(a)}, jailed {_shown(b)}" for a, b in differing]
     return found

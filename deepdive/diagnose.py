@@ -46,28 +46,26 @@ SAME = Tolerance(atol=1e-6, rtol=1e-4)
 
 @dataclass(frozen=True)
 class Mistake:
-    """A known wrong answer: whose it is, what it is called, the sentence that names it; whether chance has a hand."""
+    """A known wrong answer: whose it is, what it is called, and the sentence that names it."""
 
     of: str
     name: str
     sentence: str
     function: Callable[..., Any]
-    by_chance: bool = False
 
 
-def mistake(*, of: str, by_chance: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def mistake(*, of: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare a function of `checks/mistakes/` a known wrong answer to an exercise.
 
     Args:
         of: the exercise's name. The function has its signature; its docstring is what the learner reads.
-        by_chance: what it gives is drawn anew at every call, by dropout say, so that no two runs agree on it.
     """
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         sentence = " ".join((function.__doc__ or "").split())
         if not sentence:
             raise ValueError(f"the mistake {function.__name__} of {of} has no docstring to name it by")
-        function.__mistake__ = Mistake(of, function.__name__, sentence, function, by_chance)  # type: ignore[attr-defined]
+        function.__mistake__ = Mistake(of, function.__name__, sentence, function)  # type: ignore[attr-defined]
         return function
 
     return declare

@@ -6,7 +6,7 @@ sentence and by no other; every alternative right answer passes. No checker ship
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -40,7 +40,6 @@ class Known:
     kind: Kind
     name: str
     function: Callable[..., Any]
-    by_chance: bool = False
 
     def __str__(self) -> str:
         return f"{self.exercise.name}, {self.kind} {self.name}"
@@ -97,7 +96,7 @@ def known_answers(course: Course, exercise: Exercise) -> Iterator[Known]:
     for function in alternatives(course, exercise):
         yield Known(exercise, Kind.ALTERNATIVE, function.__name__, function)
     for mistake in known_mistakes(course, exercise):
-        yield Known(exercise, Kind.MISTAKE, mistake.name, mistake.function, mistake.by_chance)
+        yield Known(exercise, Kind.MISTAKE, mistake.name, mistake.function)
 
 
 def alternatives(course: Course, exercise: Exercise) -> list[Callable[..., Any]]:
@@ -137,7 +136,13 @@ def patience() -> Iterator[None]:
 
 
 def try_answer(
-    course: Course, known: Known, *, seed: int = 0, stop_at_first: bool = False, long: bool = False
+    course: Course,
+    known: Known,
+    *,
+    seed: int = 0,
+    only: Collection[str] | None = None,
+    stop_at_first: bool = False,
+    long: bool = False,
 ) -> Trial:
     """Judge a known answer by the checks of its exercise.
 
@@ -145,6 +150,7 @@ def try_answer(
         course: the course.
         known: the answer.
         seed: of the random inputs.
+        only: the checks to run, by their names; all of them when None.
         stop_at_first: be content with the first check that finds it wrong.
         long: try those that take minutes, too.
     """
@@ -152,6 +158,8 @@ def try_answer(
     path = Path(known.function.__code__.co_filename)
     with scratch() as folder, temporary_files_in(folder):
         for check, seconds in checks_of(course, known.exercise, long=long):
+            if only is not None and check.__name__ not in only:
+                continue
             answer = Answer(known.exercise, known.function, seconds)
             verdicts.append(judging.judge(course, known.exercise, check, answer, seed=seed, path=path))
             if stop_at_first and verdicts[-1].state in WRONG:

@@ -98,7 +98,7 @@ def test_two_names_that_differ_in_case_only_are_one_too_many(small_course: Cours
 
 @pytest.fixture(scope="module")
 def jail_of() -> Iterator[Callable[[int], Zygote | Cold]]:
-    """The jail of an hour: one for the hours that need neither Transformers nor Datasets, one for the others."""
+    """The jail of an hour: one for the hour that needs neither Transformers nor Datasets, one for the others."""
     with ExitStack() as jails:
         yield cache(lambda hour: jails.enter_context(open_jail({hour}, unsafe=False)))
 
@@ -116,13 +116,13 @@ COMPARED = [
 def test_known_answers_get_the_same_verdicts_jailed_and_not(
     exercise: Exercise, most: int, jail_of: Callable[[int], Zygote | Cold]
 ) -> None:
-    jail = jail_of(1 if exercise.hour <= 2 else 3)
+    jail = jail_of(min(exercise.hour, 2))
     known_ones = list(known_answers(COURSE, exercise))
     right = [known for known in known_ones if known.kind is not Kind.MISTAKE]
     wrong = [known for known in known_ones if known.kind is Kind.MISTAKE]
     chosen = (*right[:most], *wrong[:most])
     here = [try_answer(COURSE, known) for known in chosen]
-    assert not differences(here, [try_jailed(COURSE, known, jail) for known in chosen])
+    assert not differences(COURSE, here, [try_jailed(COURSE, known, jail) for known in chosen])
 
 
 @needs_jail

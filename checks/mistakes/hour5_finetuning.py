@@ -658,7 +658,7 @@ def _judged(model_dir, labels, called):
     return {"accuracy": float(accuracy_score(labels, called)), "confusion": confusion}
 
 
-@mistake(of="evaluate", by_chance=True)
+@mistake(of="evaluate")
 def in_training_mode(model_dir, texts, labels):
     """The model is in training mode: dropout drops something else every time. Call `model.eval()`."""
     right.evaluate(model_dir, texts, labels)
@@ -1113,7 +1113,7 @@ def _overfit(checkpoint, batch, steps, *, train=False, rate=1e-3, zero=True, hea
     return losses
 
 
-@mistake(of="overfit_one_batch", by_chance=True)
+@mistake(of="overfit_one_batch")
 def dropout_is_on(checkpoint, batch, steps):
     """Dropout is on: the loss jumps about, and does not come down as it should. Call `model.eval()`."""
     return _overfit(checkpoint, batch, steps, train=True)

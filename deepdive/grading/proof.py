@@ -28,7 +28,7 @@ from deepdive.mutants import (
     survey_of,
     unchanged,
 )
-from deepdive.proof import Kind, Known, Trial, known_answers, patience, prove, table
+from deepdive.proof import Kind, Known, Trial, known_answers, patience, prove, table, try_answer
 from deepdive.verdict import WRONG, State, Verdict
 
 _HEAD = """
@@ -45,7 +45,7 @@ def _module(name, source=""):
     return made
 
 
-_module("deepdive.diagnose").mistake = lambda **told: lambda function: function
+_module("deepdive.diagnose").mistake = lambda of: lambda function: function
 _module("tests.alternatives").alternative = lambda of: lambda function: function
 """
 _FUTURE = "from __future__ import annotations\n"  # may stand at the top of a file only
@@ -72,8 +72,9 @@ def prove_all(
         return
     with patience(), unheard():
         jailed = [trial for exercise in exercises for trial in prove_jailed(course, exercise, jail, seed=seed)]
+        otherwise = differences(course, here, jailed, seed=seed)
     there = [f"jailed: {problem}" for problem in _problems(jailed)]
-    yield f"\njailed\n\n{table(jailed)}", there + differences(here, jailed)
+    yield f"\njailed\n\n{table(jailed)}", there + otherwise
     if mutants:
         figures, there = _surveyed(lambda: survey_jailed(course, exercises, jail, seed=seed))
         yield figures, [f"jailed: {problem}" for problem in there]
@@ -118,18 +119,18 @@ def prove_jailed(course: Course, exercise: Exercise, jail: Jail, *, seed: int = 
     return [try_jailed(course, known, jail, seed=seed) for known in known_answers(course, exercise)]
 
 
-def differences(here: Sequence[Trial], jailed: Sequence[Trial]) -> list[str]:
-    """What checks made of the same answers with a jail and without, where that is not the same, each in a line.
-
-    What is drawn anew at every call is not compared: either proof says whether it was caught and named.
-    """
-    return [
-        f"{mine.known}, {a.check}: here {_shown(a)}, jailed {_shown(b)}"
-        for mine, theirs in zip(here, jailed, strict=True)
-        if not mine.known.by_chance
-        for a, b in zip(mine.verdicts, theirs.verdicts, strict=True)
-        if not (_undecided(a, b) or _same(a, b))
-    ]
+def differences(course: Course, here: Sequence[Trial], jailed: Sequence[Trial], *, seed: int = 0) -> list[str]:
+    """What checks made of the same answers with a jail and without, where that is not the same, each in a line."""
+    found = []
+    for mine, theirs in zip(here, jailed, strict=True):
+        pairs = zip(mine.verdicts, theirs.verdicts, strict=True)
+        differing = [(a, b) for a, b in pairs if not (_undecided(a, b) or _same(a, b))]
+        if differing:  # perhaps not by the jail: what draws from a global generator depends on what drew before it
+            alone = try_answer(course, mine.known, seed=seed, only={a.check for a, _ in differing})
+            again = {verdict.check: verdict for verdict in alone.verdicts}
+            differing = [(a, b) for a, b in differing if a.state != b.state or _told(again[a.check]) == _told(a)]
+        found += [f"{mine.known}, {a.check}: here {_shown(a)}, jailed {_shown(b)}" for a, b in differing]
+    return found
 
 
 def _same(a: Verdict, b: Verdict) -> bool:

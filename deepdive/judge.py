@@ -180,6 +180,17 @@ def verdict_on_loss(course: Course, files: AnswerFiles, exercise: Exercise, chec
     )
 
 
+def waits_for_the_quick_ones(exercise: Exercise, check: str) -> Verdict:
+    """The verdict on a check that takes minutes, as long as quicker ones of its exercise find something wrong."""
+    return Verdict(
+        hour=exercise.hour,
+        exercise=exercise.name,
+        check=check,
+        state=State.NOT_APPLICABLE,
+        likely=f"It takes minutes, and runs when the other checks of {exercise.name} pass.",
+    )
+
+
 def _called(answer: Answer, value: Any) -> str:
     """The call that returned `value`; the last one when the value was computed from several, or nothing returned."""
     if not answer.calls:

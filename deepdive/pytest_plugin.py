@@ -26,7 +26,7 @@ from deepdive.answers import SECONDS_AFTER_TIMEOUT, Answer
 from deepdive.assets import AssetError, describe, use_offline
 from deepdive.course import Check, Course, CourseError, Exercise, is_course, load_course
 from deepdive.expect import NotApplicable, Undecided
-from deepdive.judge import rng_for, verdict_on, verdict_on_loss
+from deepdive.judge import rng_for, verdict_on, verdict_on_loss, waits_for_the_quick_ones
 from deepdive.kept import Kept, Keys, settings_of
 from deepdive.outline import outline_of
 from deepdive.printed import capped
@@ -353,13 +353,7 @@ def _waiting(session: Session, attempt: Attempt, item: pytest.Item) -> Verdict |
         if reporter is not None and not hasattr(item.config, "workerinput"):
             reporter.write_line(f"{exercise.name} {check.title}: this takes minutes, once; the verdict is kept.")
         return None
-    return Verdict(
-        hour=exercise.hour,
-        exercise=exercise.name,
-        check=check.name,
-        state=State.NOT_APPLICABLE,
-        likely=f"It takes minutes, and runs when the other checks of {exercise.name} pass.",
-    )
+    return waits_for_the_quick_ones(exercise, check.name)
 
 
 def _supervised(

@@ -3,6 +3,11 @@
 import pytest
 
 from deepdive.course import Course, load_course
+from deepdive.grading.intake import Submission
+from deepdive.grading.jobs import Keys, digest
+from deepdive.grading.run import grade
+from deepdive.grading.session import open_jail
+from deepdive.jail.zygote import choose_tier
 from deepdive.proof import checks_of
 from deepdive.verdict import State, Verdict, read_record
 from tests.conftest import SOLUTION, Answers, Run
@@ -66,6 +71,29 @@ def test_it_is_not_repeated_to_name_a_mistake(run: Run, answers: Answers, course
     by_check = {v.check: v for v in verdicts_of(run, course, "-k", "trains_for_minutes")}
     (verdict,) = by_check.values()
     assert (verdict.state, verdict.mistake) == (State.FAILED, None)
+
+
+@pytest.mark.skipif(not choose_tier().tier, reason="; ".join(choose_tier().reasons))
+@pytest.mark.parametrize(
+    ("right", "state"), [(True, State.PASSED), (False, State.NOT_APPLICABLE)], ids=["right", "wrong"]
+)
+def test_a_graded_run_waits_for_the_quick_ones_too(course: Course, right: bool, state: State) -> None:
+    source = SOLUTION if right else SOLUTION.replace("return 2 * x", "return 2.0 * x")
+    with open_jail({1}, unsafe=False) as jail:
+        verdicts = grade(course, Submission("somebody", {"hour1_small.py": source.encode()}), jail, seed=0)
+    assert long_one(verdicts).state is state
+
+
+def test_in_a_gradebook_it_is_judged_anew_when_a_quick_one_has_changed(course: Course) -> None:
+    """Whom that one found wrong and now finds right has not been tried by it."""
+
+    def keys() -> dict[str, str]:
+        return {check.check: check.key for check in Keys(load_course(course.root), 0).of(1, digest(b"x = 1"))}
+
+    path, before = course.root / "checks" / "test_hour1_small.py", keys()
+    path.write_text(path.read_text().replace("np.array([1, 2, 5])", "np.array([1, 2, 6])"))
+    changed = {name for name, key in keys().items() if key != before[name]}
+    assert changed == {"test_doubles_whole_numbers", "test_trains_for_minutes"}
 
 
 def test_proofs_leave_it_out_unless_asked(course: Course, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ from deepdive.expect import WrongAnswer
 from deepdive.grading.intake import Submission
 from deepdive.grading.jailed import JailedFile
 from deepdive.jail.zygote import Jail, JailError
-from deepdive.judge import judge, verdict_on
+from deepdive.judge import judge, verdict_on, waits_for_the_quick_ones
 from deepdive.proof import CheckFunction, checks_of
-from deepdive.verdict import State, Verdict
+from deepdive.verdict import WRONG, State, Verdict
 
 TRIES = 2  # of a check, when it was the jail that failed and not the answer
 # Of a speed check that stays undecided, which costs a learner nothing: a busy machine must not give points away.
@@ -32,7 +32,7 @@ def grade(
         jail: where its code runs.
         seed: of the checks' random inputs.
         hours: only these; all of the course when None.
-        long: run the checks that take minutes, too.
+        long: run the checks that take minutes, too, where the quicker ones of the exercise pass.
     """
     return [
         verdict
@@ -78,18 +78,23 @@ def judge_file(
         jail: where its code runs.
         seed: of the checks' random inputs.
         only: the checks to run, by their names; all of the hour's when None.
-        long: run those that take minutes, too.
+        long: run those that take minutes, too, where the quicker ones of the exercise pass.
     """
     file = JailedFile(jail, hour.number, source, hour.file_name)
     try:
         for exercise in hour.exercises:
-            hung = False
+            hung = wrong = False
+            take_minutes = {check.name for check in exercise.checks if check.long}
             for function, seconds in checks_of(course, exercise, long=long):
                 if only is not None and function.__name__ not in only:
+                    continue
+                if wrong and function.__name__ in take_minutes:
+                    yield waits_for_the_quick_ones(exercise, function.__name__)
                     continue
                 limit = min(seconds, SECONDS_AFTER_TIMEOUT) if hung else seconds
                 verdict = _check(course, exercise, function, file, limit, seed)
                 hung = hung or verdict.state is State.TIMEOUT
+                wrong = wrong or verdict.state in WRONG
                 yield verdict
     finally:
         file.close()

@@ -8,21 +8,20 @@ Who is what is written beside it, in `/tmp/class-who.csv`; the same size and see
 from __future__ import annotations
 
 import argparse
+import ast
 import csv
-import inspect
 import random
-import re
 import sys
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
-from textwrap import dedent
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from deepdive.course import Course, load_course
 from deepdive.proof import Kind, known_answers
-from tests.attacks.build import FILE, ROOT, SOLUTION, file_of, replaced
+from deepdive.reach import reached
+from tests.attacks.build import FILE, ROOT, SOLUTION, file_of
 from tests.attacks.odd import ODD
 from tests.attacks.table import ATTACKS
 
@@ -78,19 +77,24 @@ def mistakes(course: Course, dice: random.Random) -> Iterator[tuple[str, Make]]:
     ]
     while True:
         for each in dice.sample(known, len(known)):
-            source = dedent(inspect.getsource(each.function))
-            source = source[source.index("def ") :]
-            name = re.match(r"def (\w+)", source)
-            assert name is not None
-            body = f"{source}\nreturn {name[1]}(*_arguments, **_named)"
-            make = file_of(_answering(each.exercise.name, body))
-            yield f"mistake {each.exercise.name}.{each.name}", make
+            wrong = each.function.__name__
+            yield f"mistake {each.exercise.name}.{each.name}", file_of(_answering(each.exercise.name, wrong))
 
 
-def _answering(exercise: str, body: str) -> str:
-    """All solutions, and after them another answer to one, which takes whatever it is given."""
-    lines = "\n".join(f"    {line}" if line else "" for line in body.splitlines())
-    return f"{replaced(exercise, 'pass')}\n\ndef {exercise}(*_arguments, **_named):\n{lines}\n"
+def _answering(exercise: str, wrong: str) -> str:
+    """All solutions, and after them a known mistake in the place of one; mistakes call the right ones `right`."""
+    tree = ast.parse((ROOT / "checks" / "mistakes" / FILE).read_text(encoding="utf-8"))
+    parts = []
+    for node in reached(tree, wrong):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in ("deepdive", "solutions"):
+            continue
+        if isinstance(node, ast.FunctionDef):
+            node.decorator_list = []
+        parts.append(ast.unparse(node))
+    beside = "\n\n\n".join(parts)
+    right = "from types import SimpleNamespace\n\nright = SimpleNamespace(**globals())"
+    instead = f"def {exercise}(*told, **named):\n    return {wrong}(*told, **named)\n"
+    return f"{SOLUTION}\n\n{right}\n\n{beside}\n\n\n{instead}"
 
 
 def write(folder: Path, size: int, hostile: int, seed: int) -> None:

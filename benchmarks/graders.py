@@ -50,7 +50,7 @@ ROOT = Path(__file__).parent.parent
 FILE = "hour1_attention.py"
 EXERCISE = "softmax"
 PACKAGES = {
-    "otter": ("otter-grader==7.0.0", "numpy==2.4.6"),
+    "otter": ("otter-grader==7.0.0", "ipykernel==7.4.0", "numpy==2.4.6"),
     "nbgrader": ("nbgrader==0.9.6", "numpy==2.4.6"),
 }
 BESIDE = """import numpy as np
@@ -147,6 +147,7 @@ def main(size: int, venvs: Path) -> None:
     for grader in graders:
         graded(grader, dict(islice(submissions.items(), 1)))
         found.append((grader, *graded(grader, submissions)))
+        print(f"{grader.name}: {found[-1][1]:.1f} s", file=sys.stderr, flush=True)
     slow = next(seconds for grader, seconds, _ in found if grader.name.startswith("nbgrader"))
     for grader, seconds, _ in found:
         rate = f"{60 * size / seconds:,.0f} | {slow / seconds:.1f}"

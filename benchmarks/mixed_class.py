@@ -62,10 +62,10 @@ def points(mark: Mark) -> list[tuple[str, int]]:
 
 def differences(mixed: Mark, alone: Mark) -> Iterator[str]:
     """The checks that ended differently, in words."""
-    before = {verdict.check: verdict.state for verdict in alone.record.verdicts}
+    before = {(verdict.hour, verdict.check): verdict.state for verdict in alone.record.verdicts}
     for verdict in mixed.record.verdicts:
-        if before[verdict.check] is not verdict.state:
-            told = f"{verdict.exercise} · {verdict.check} {verdict.state}, alone {before[verdict.check]}"
+        if (state := before[verdict.hour, verdict.check]) is not verdict.state:
+            told = f"{verdict.exercise} · {verdict.check} {verdict.state}, alone {state}"
             yield told + (f" ({verdict.got})" if verdict.state is not State.PASSED and verdict.got else "")
 
 

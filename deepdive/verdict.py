@@ -57,7 +57,7 @@ HELD_AGAINST_NOBODY = frozenset({State.PASSED, State.INCONCLUSIVE, State.NOT_APP
 WRONG = frozenset({State.FAILED, State.ERROR, State.TIMEOUT, State.CRASHED})
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """How one check ended, with everything a person is told about it.
 
     Args:
@@ -94,7 +94,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     arrays: Comparison | None = None
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What the verdicts on one exercise come to."""
 
     hour: int

@@ -156,6 +156,18 @@ def test_a_class_is_asked_about_at_once_file_by_file(book: Gradebook) -> None:
     assert book.states([]) == book.judged([]) == {}
 
 
+def test_more_submissions_than_are_added_at_once_are_added_once_each(
+    book: Gradebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CHUNK", 2)
+    given = [handed_in(f"{number}", source=b"x = %d" % (number % 3)) for number in range(5)]
+    assert book.add_submissions([*given, given[0], given[4]]) == 5
+    assert [(entry.student.id, entry.number) for entry in book.entries()] == [(f"{n}", n + 1) for n in range(5)]
+    assert book.count() == 5
+    for entry in book.entries():
+        assert book.source(entry.files["hour1_small.py"]) == b"x = %d" % (int(entry.student.id) % 3)
+
+
 def test_the_last_runs_seed_is_known(book: Gradebook) -> None:
     assert book.last_seed() is None
     for seed in (7, 2**32 - 1):

@@ -129,14 +129,14 @@ def judge_all(
             problems.update([result.problem] if result.problem else [])
             failed += bool(unkept or result.problem)
             tell(Progress(done, len(pairs), failed, monotonic() - began))
-    return Summary(len(book.entries()), new, len(pairs), problems)
+    return Summary(book.count(), new, len(pairs), problems)
 
 
 def nothing_to_judge(book: Gradebook, keys: Keys, *, new: int = 0) -> Summary:
     """A run in which everything has a verdict: only its seed is noted, if it is another one, for marks to go by."""
     if book.last_seed() != keys.seed:
         _start_run(book, keys, next(reversed(book.tiers().values()), ""))
-    return Summary(len(book.entries()), new, 0, Counter())
+    return Summary(book.count(), new, 0, Counter())
 
 
 def _start_run(book: Gradebook, keys: Keys, tier: str) -> int:

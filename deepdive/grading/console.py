@@ -116,24 +116,25 @@ def replay(course: Course, where: str, student: str, options: Options) -> bool:
         use_offline()
         with scratch() as folder, temporary_files_in(folder), open_jail(options.hours, unsafe=options.unsafe) as jail:
             for entry in entries:
-                kept = {v.check: v for v in Records(book, course, keys).of(entry).verdicts}
+                kept = {(v.hour, v.check): v.state for v in Records(book, course, keys).of(entry).verdicts}
                 again: list[Verdict] = []
                 for hour in course.hours:
                     if hour.number in options.hours and hour.file_name in entry.files:
                         source = book.source(entry.files[hour.file_name])
                         again += judge_file(course, hour, source, jail, seed=keys.seed)
-                differing = [v for v in again if v.check in kept and kept[v.check].state is not v.state]
-                unknown = [v for v in again if v.check not in kept]
+                states = [(verdict, kept.get((verdict.hour, verdict.check))) for verdict in again]
+                differing = [(verdict, before) for verdict, before in states if before not in (None, verdict.state)]
+                unknown = sum(before is None for _, before in states)
                 same = same and not differing
                 say(f"\n{entry.name} · seed {keys.seed}")
                 for text in blocks(course, again, 80):
                     say(f"\n{text}")
                 passed = sum(v.state is State.PASSED for v in again)
                 say(f"\n{passed} of {len(again)} checks pass; {len(differing)} came out differently than kept")
-                for verdict in differing:
-                    say(f"  {verdict.exercise} · {verdict.check}: {kept[verdict.check].state}, now {verdict.state}")
+                for verdict, before in differing:
+                    say(f"  {verdict.exercise} · {verdict.check}: {before}, now {verdict.state}")
                 if unknown:
-                    say(f"  {len(unknown)} have no verdict by today's kit and checks: `deepdive grade` judges them")
+                    say(f"  {unknown} have no verdict by today's kit and checks: `deepdive grade` judges them")
     return same
 
 

@@ -25,7 +25,8 @@ from deepdive.grading.marks import Student
 from deepdive.verdict import State, Verdict
 
 VERSION = 2
-_CHUNK = 500  # keys asked for at once; SQLite takes 32,766 parameters, older ones 999
+_CHUNK = 500  # keys asked for, or rows added, at once; SQLite takes 32,766 parameters, older ones 999
+_MOST_BYTES = 16 << 20  # of files that are held to be added together
 
 _metadata = sa.MetaData()
 _schema = sa.Table("schema", _metadata, sa.Column("version", sa.Integer, primary_key=True))
@@ -151,29 +152,26 @@ class Gradebook:
 
     def add_submissions(self, handed_in: Iterable[HandedIn]) -> int:
         """Add submissions, each with its files; what is there already is left as it is. How many are new."""
-        new = 0
         with self._engine.begin() as connection:
-            count = connection.execute(sa.select(sa.func.count()).select_from(_submissions)).scalar() or 0
+            known = set(connection.execute(sa.select(_submissions.c.digest)).scalars())
+            first = len(known)
+            sources, rows = dict[str, bytes](), list[dict[str, Any]]()
             for each in handed_in:
                 files = {name: digest(content) for name, content in sorted(each.submission.files.items())}
-                row: dict[str, Any] = {
-                    "digest": _digest_of(each, files),
-                    "number": count + new + 1,
-                    "student": each.student.id,
-                    "about": _json(each.student),
-                    "name": each.submission.name,
-                    "submitted": _in_utc(each.submitted),
-                    "late": each.late,
-                    "files": _json(files),
-                    "refused": _json(each.submission.refused),
-                }
-                if _is_there(connection, _submissions.c.digest, row["digest"]):
+                if (key := _digest_of(each, files)) in known:
                     continue
-                contents = each.submission.files.items()
-                self._insert(connection, _sources, [{"sha256": files[n], "content": c} for n, c in contents])
-                self._insert(connection, _submissions, [row])
-                new += 1
-        return new
+                known.add(key)
+                sources |= {files[name]: content for name, content in each.submission.files.items()}
+                rows.append(_row(each, key, files, len(known)))
+                if len(rows) == _CHUNK or sum(map(len, sources.values())) > _MOST_BYTES:
+                    self._add(connection, sources, rows)
+                    sources, rows = {}, []
+            self._add(connection, sources, rows)
+        return len(known) - first
+
+    def _add(self, connection: sa.Connection, sources: dict[str, bytes], rows: list[dict[str, Any]]) -> None:
+        self._insert(connection, _sources, [{"sha256": key, "content": content} for key, content in sources.items()])
+        self._insert(connection, _submissions, rows)
 
     def add_verdicts(self, run: int, source: str, found: Iterable[tuple[CheckKey, Verdict]]) -> None:
         """Add the verdicts of one job, all or none of them; a key that has one keeps it."""
@@ -220,6 +218,11 @@ class Gradebook:
         """By run, the jail it used."""
         with self._engine.connect() as connection:
             return {row.id: row.tier for row in connection.execute(sa.select(_runs.c.id, _runs.c.tier))}
+
+    def count(self) -> int:
+        """How many submissions there are."""
+        with self._engine.connect() as connection:
+            return connection.execute(sa.select(sa.func.count()).select_from(_submissions)).scalar() or 0
 
     def entries(self, student: str | None = None) -> list[Entry]:
         """All submissions, or one student's, in the order in which they were taken in."""
@@ -304,6 +307,20 @@ def shown(where: str | Path) -> str:
     with suppress(sa.exc.ArgumentError, ValueError):
         return sa.make_url(str(where)).render_as_string(hide_password=True)
     return str(where)
+
+
+def _row(each: HandedIn, key: str, files: dict[str, str], number: int) -> dict[str, Any]:
+    return {
+        "digest": key,
+        "number": number,
+        "student": each.student.id,
+        "about": _json(each.student),
+        "name": each.submission.name,
+        "submitted": _in_utc(each.submitted),
+        "late": each.late,
+        "files": _json(files),
+        "refused": _json(each.submission.refused),
+    }
 
 
 def _is_there(connection: sa.Connection, key: sa.Column[Any], value: str) -> bool:

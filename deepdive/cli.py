@@ -131,7 +131,7 @@ def hint(
         told = {"exercise": exercise, "number": number, "of": len(found.hints), "hint": found.hints[number - 1]}
         _print_json(told)
     else:
-        print_hint(found, number)
+        print_hint(found, number, f"deepdive hint {exercise}")
 
 
 @app.command()

@@ -247,7 +247,7 @@ class _Watching:
             say("\nSave an exercise first, or name it: deepdive watch softmax")
         elif key == "h" and self._at_hand is not None:
             if self._at_hand.hints:
-                print_hint(self._at_hand, next_hint(self._course, self._at_hand))
+                print_hint(self._at_hand, next_hint(self._course, self._at_hand), "h shows the next")
             else:
                 say(f"\n{self._at_hand.name} has no hints")
 

@@ -34,7 +34,8 @@ def _advice(course: Course, files: AnswerFiles, kept: Kept, verdict: Verdict) ->
     wrong = [name for name in _called(course, files, verdict.exercise) if _is_wrong(course, files, kept, name)]
     if not wrong:
         return ""
-    names, them = " and ".join(wrong), "that" if len(wrong) == 1 else "those"
+    names = " and ".join(filter(None, (", ".join(wrong[:-1]), wrong[-1])))
+    them = "that" if len(wrong) == 1 else "those"
     return f"It calls your {names}, which {'is' if len(wrong) == 1 else 'are'} not right yet: mend {them} first."
 
 

@@ -88,7 +88,7 @@ class Watch:
         self._pid, self._terminal = pty.fork()
         if self._pid == 0:
             os.chdir(root)
-            os.execv(sys.executable, [sys.executable, "-m", "deepdive.cli", "watch", name])
+            os.execv(sys.executable, [sys.executable, "-m", "deepdive", "watch", name])
         self._until(rf". {name} · ")
         self._rest()
 

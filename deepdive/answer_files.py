@@ -86,14 +86,18 @@ class AnswerFiles:
         return definition.lineno if definition else 1
 
     def _definition(self, exercise: Exercise) -> ast.FunctionDef | None:
+        tree = self.tree(exercise)
+        return function_in(tree, exercise.name) if tree else None
+
+    def tree(self, exercise: Exercise) -> ast.Module | None:
+        """The file that holds an exercise, parsed; None when it cannot be."""
         path = self.path(exercise)
         if path not in self._trees:
             try:
                 self._trees[path] = ast.parse(path.read_bytes())
             except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
                 self._trees[path] = None
-        tree = self._trees[path]
-        return function_in(tree, exercise.name) if tree else None
+        return self._trees[path]
 
     def blame(self, path: Path, error: AnswerFileError) -> None:
         """Remember that running this file took its process down, so that nobody runs it again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -134,7 +135,7 @@ def hint(
         told = {"exercise": exercise, "number": number, "of": len(found.hints), "hint": found.hints[number - 1]}
         _print_json(told)
     else:
-        print_hint(found, number)
+        print_hint(found, number, f"deepdive hint {exercise}")
 
 
 @app.command()
@@ -661,8 +662,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a sign shows a question mark
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        app()
+        app(prog_name="deepdive")
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # whoever read the output has read enough

@@ -35,12 +35,12 @@ class Keys(msgspec.Struct, frozen=True):
     """By what a verdict is kept.
 
     Args:
-        passed: when it passed: by all that reaches the answer.
-        wrong: when it did not: by the whole file, whose lines it quotes by their numbers.
+        reach: by all that reaches the answer.
+        lines: when it quotes lines of the learner's file: by these, and where they stand.
     """
 
-    passed: str
-    wrong: str
+    reach: str
+    lines: str
 
 
 def settings_of(seed: int, seconds: float) -> str:
@@ -62,7 +62,7 @@ class Kept:
         self._settings = settings
         self._verdicts: dict[str, Verdict] | None = None
         self._hours: dict[int, str] = {}
-        self._answers: dict[Path, tuple[Reach, str] | None] = {}  # what reaches what in a file, and its digest
+        self._answers: dict[Path, Reach | None] = {}
 
     def keys(self, exercise: Exercise, check: str, path: Path) -> Keys | None:
         """What a verdict is kept by; None when the file cannot be parsed."""
@@ -71,21 +71,21 @@ class Kept:
         answer = self._answers[path]
         if answer is None:
             return None
-        reach, whole = answer
-        digests = reach.digest(exercise.name), self._hour(exercise.hour)
-        passed = "\n".join((exercise.name, check, *digests, self._settings))
-        return Keys(*(sha256(parts.encode()).hexdigest()[:32] for parts in (passed, passed + whole)))
+        digests = answer.digest(exercise.name), self._hour(exercise.hour)
+        reach = "\n".join((exercise.name, check, *digests, self._settings))
+        both = reach, reach + answer.lines(exercise.name)
+        return Keys(*(sha256(parts.encode()).hexdigest()[:32] for parts in both))
 
     def find(self, keys: Keys) -> Verdict | None:
         """The verdict that is kept, if there is one."""
         verdicts = self._read()
-        return verdicts.get(keys.passed) or verdicts.get(keys.wrong)
+        return verdicts.get(keys.reach) or verdicts.get(keys.lines)
 
     def add(self, found: Iterable[tuple[Keys, Verdict]]) -> None:
         """Keep verdicts, as far as they are certain."""
-        new = {k.passed if v.state is State.PASSED else k.wrong: v for k, v in found if v.state in _CERTAIN}
+        new = {keys.lines if v.frames else keys.reach: v for keys, v in found if v.state in _CERTAIN}
         before = self._read()
-        if new.keys() <= before.keys():
+        if all(key in before and _same(before[key], verdict) for key, verdict in new.items()):
             return
         kept = {key: verdict for key, verdict in before.items() if key not in new}
         told = {(verdict.exercise, verdict.check) for verdict in new.values()}
@@ -93,6 +93,7 @@ class Kept:
             if verdict.arrays is not None and (verdict.exercise, verdict.check) in told:
                 kept[key] = replace(verdict, arrays=None)
         kept |= new
+        self._verdicts = kept
         with suppress(OSError):  # a folder that cannot be written to costs time, nothing else
             self._path.parent.mkdir(exist_ok=True)
             written = self._path.with_suffix(f".{os.getpid()}")
@@ -122,10 +123,15 @@ class Kept:
         return self._hours[number]
 
 
-def _read(path: Path) -> tuple[Reach, str] | None:
+def _same(one: Verdict, other: Verdict) -> bool:
+    """Whether two verdicts tell the same, however long they took."""
+    return replace(one, seconds=0.0, arrays=None) == replace(other, seconds=0.0, arrays=None)
+
+
+def _read(path: Path) -> Reach | None:
     try:
         source = path.read_bytes()
-        return Reach(ast.parse(source), path.parent), sha256(source).hexdigest()
+        return Reach(ast.parse(source), path.parent, source)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -525,6 +525,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside pytest's own, which writes its failures first
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> Generator[None, None, None]:
+    from deepdive.callees import with_callees
     from deepdive.report import terminal
     from deepdive.report.board import board_of
     from deepdive.stubs import changed_stubs
@@ -540,7 +541,10 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
         terminalreporter.stats["failed"] = others
     if quietly:
         terminalreporter.ensure_newline()
-        terminal.write_blocks(terminalreporter._tw, session.course, session.verdicts)
+        shown = session.verdicts
+        if session.kept is not None:
+            shown = with_callees(session.course, session.files, session.kept, shown)
+        terminal.write_blocks(terminalreporter._tw, session.course, shown)
     yield
     if failed:
         terminalreporter.stats["failed"] = failed

@@ -11,6 +11,8 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from deepdive.source import lines_of, names_in
+
 _NOT_SEEN_THROUGH = {"globals", "locals", "vars", "eval", "exec", "getattr", "__import__", "import_module"}
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -21,10 +23,12 @@ class Reach:
     Args:
         tree: the file, parsed.
         folder: where the file is; files beside it that it imports count as a whole.
+        source: the file's text, for `lines`.
     """
 
-    def __init__(self, tree: ast.Module, folder: Path | None = None) -> None:
+    def __init__(self, tree: ast.Module, folder: Path | None = None, source: bytes = b"") -> None:
         self._tree, self._folder = tree, folder
+        self._source = source.splitlines()
         self._named: dict[ast.stmt, list[str]] = {}
         self._digests: dict[ast.stmt, bytes] = {}
 
@@ -35,6 +39,14 @@ class Reach:
             if node not in self._digests:
                 self._digests[node] = sha256(ast.dump(node).encode()).digest()
             found.update(self._digests[node])
+        return found.hexdigest()
+
+    def lines(self, function: str) -> str:
+        """A digest of the very lines that can show up in a traceback of the function, with their numbers."""
+        found = sha256()
+        for node in self._reached(function):
+            here = lines_of(node)
+            found.update(b"%d\n%b\n" % (here.start, b"\n".join(self._source[here])))
         return found.hexdigest()
 
     def _reached(self, function: str) -> list[ast.stmt]:
@@ -61,7 +73,7 @@ class Reach:
 
     def _names(self, node: ast.stmt) -> list[str]:
         if node not in self._named:
-            self._named[node] = [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
+            self._named[node] = names_in(node)
         return self._named[node]
 
     @cached_property

@@ -18,6 +18,11 @@ def lines_of(statement: ast.stmt) -> slice:
     return slice(first - 1, statement.end_lineno or first)
 
 
+def names_in(node: ast.AST) -> list[str]:
+    """The names that a piece of code uses, each once, attributes left out."""
+    return list(dict.fromkeys(part.id for part in ast.walk(node) if isinstance(part, ast.Name)))
+
+
 def declared_lines(function: ast.FunctionDef) -> slice:
     """The lines of a function that are not its body: decorators, signature and docstring."""
     first = function.body[0]

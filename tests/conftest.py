@@ -151,7 +151,7 @@ def run(small_course: Course) -> Run:
     """Run a command of the kit in the small course's folder: `run("pytest", "-q")`, `run("deepdive", "build")`."""
 
     def call(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        modules = {"pytest": "pytest", "deepdive": "deepdive.cli"}
+        modules = {"pytest": "pytest", "deepdive": "deepdive"}
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "COLUMNS", "NO_COLOR", "FORCE_"))}
         return subprocess.run(
             [sys.executable, "-m", modules[command[0]], *command[1:]],

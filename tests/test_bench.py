@@ -98,7 +98,7 @@ class Watching:
         if self.pid == 0:
             os.chdir(root)
             environment = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "80"}
-            os.execve(sys.executable, [sys.executable, "-m", "deepdive.cli", "watch", *options], environment)
+            os.execve(sys.executable, [sys.executable, "-m", "deepdive", "watch", *options], environment)
 
     def until(self, pattern: str, seconds: float = 60) -> str:
         """What is printed up to a pattern."""

@@ -1,16 +1,21 @@
 """Notebooks: made from the same source, checked where they stand, and carried to modules and back."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 
-from deepdive.bench.magics import checked
+from deepdive.bench.magics import checked, told
 from deepdive.bench.notebooks import module_of, notebook_of, solved
 from deepdive.build import stub_of
 from deepdive.course import Course, Hour, load_course
+from deepdive.diagnose import known_mistakes
+from deepdive.verdict import read_record
 from tests.conftest import ROOT, SOLUTION, Answers, Run
 
 COURSE = load_course(ROOT)
@@ -50,6 +55,46 @@ def test_the_notebook_of_a_solution_runs_from_top_to_bottom_and_every_check_pass
     ]
     assert len(told) == len(hour.exercises)
     assert [text for text in told if not text.startswith("✓")] == []
+
+
+HOUR_1 = COURSE.hour(1)
+MISTAKES = {exercise.name: known_mistakes(COURSE, exercise) for exercise in HOUR_1.exercises}
+ROUNDS = max(map(len, MISTAKES.values()))  # in each, every exercise is answered by one of its mistakes
+
+
+def in_the_notebook(code: str) -> dict[str, str]:
+    """What `%check` says of every exercise of hour 1 when these cells have been run in a kernel."""
+    shell = InteractiveShell()
+    shell.run_line_magic("load_ext", "deepdive")
+    assert shell.run_cell(code).success
+    return {name: shell.run_line_magic("check", name).lines for name in MISTAKES}
+
+
+def in_the_module(code: str, folder: Path) -> dict[str, str]:
+    """What pytest's verdicts on the same code in a module come to, in the same words."""
+    folder.mkdir()
+    (folder / HOUR_1.file_name).write_text(code, encoding="utf-8")
+    record = folder / "record.json"
+    command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", f"--against={folder}", "--hour=1"]
+    subprocess.run([sys.executable, *command, "--deepdive-json", str(record)], cwd=ROOT, capture_output=True)
+    verdicts = read_record(record).verdicts
+    return {e.name: told(e, [v for v in verdicts if v.exercise == e.name]).lines for e in HOUR_1.exercises}
+
+
+@pytest.mark.parametrize(
+    "kind", ["stub", 0, *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("solution", *range(1, ROUNDS)))]
+)
+def test_a_notebook_and_a_module_get_the_same_words(kind: str | int, tmp_path: Path) -> None:
+    solution = (ROOT / "solutions" / HOUR_1.file_name).read_text()
+    if isinstance(kind, int):
+        chosen = {name: known[kind % len(known)].name for name, known in MISTAKES.items()}
+        imports = (f"from checks.mistakes.hour1_attention import {wrong} as {name}" for name, wrong in chosen.items())
+        code = "\n".join([f"import sys\nsys.path.insert(0, {str(ROOT)!r})", *imports]) + "\n"
+    else:
+        code = solution if kind == "solution" else stub_of(solution)
+    noted, moduled = in_the_notebook(code), in_the_module(code, tmp_path / "answers")
+    assert noted == moduled
+    assert {lines[0] for lines in noted.values()} == {"✓" if kind == "solution" else "·" if kind == "stub" else "✗"}
 
 
 @pytest.fixture

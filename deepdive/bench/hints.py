@@ -24,8 +24,8 @@ def next_hint(course: Course, exercise: Exercise) -> int:
     return number
 
 
-def print_hint(exercise: Exercise, number: int) -> None:
-    """Print one of an exercise's hints, counted from 1."""
+def print_hint(exercise: Exercise, number: int, again: str) -> None:
+    """Print one of an exercise's hints, counted from 1, and how to get the next."""
     from rich.console import Console
     from rich.markdown import Markdown
 
@@ -33,4 +33,4 @@ def print_hint(exercise: Exercise, number: int) -> None:
     console.print(f"\n{exercise.name} · hint {number} of {len(exercise.hints)}\n", style="bold", highlight=False)
     console.print(Markdown(exercise.hints[number - 1]))
     if number < len(exercise.hints):
-        console.print(f"\nStill stuck?  deepdive hint {exercise.name}", style="dim", highlight=False)
+        console.print(f"\nStill stuck?  {again}", style="dim", highlight=False)

@@ -17,7 +17,7 @@ from deepdive.verdict import Record, State, Verdict, outcome_of, record_of
 
 def verdicts_of(course: Course) -> list[Verdict]:
     """What is known of every check: to do, or as the last run of just this answer found it. Others are left out."""
-    kept, files = Kept(course, settings_of(0, DEFAULT_SECONDS)), answers_of(course)
+    kept, files = kept_of(course), answers_of(course)
     found = list[Verdict]()
     for exercise in course.exercises:
         stub, path = files.is_stub(exercise), files.path(exercise)
@@ -32,6 +32,11 @@ def verdicts_of(course: Course) -> list[Verdict]:
 def answers_of(course: Course) -> AnswerFiles:
     """The learner's own files."""
     return AnswerFiles(course, course.root / "exercises")
+
+
+def kept_of(course: Course) -> Kept:
+    """What earlier runs have found of them, with the usual seed and time limit."""
+    return Kept(course, settings_of(0, DEFAULT_SECONDS))
 
 
 def standing(course: Course) -> Board:

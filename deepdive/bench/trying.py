@@ -21,11 +21,11 @@ import msgspec
 from deepdive import supervisor
 from deepdive.answer_files import LIBRARIES, AnswerFileError, AnswerFiles, StillToDo
 from deepdive.answers import DEFAULT_SECONDS, SECONDS_AFTER_TIMEOUT
-from deepdive.bench.standing import answers_of, standing
+from deepdive.bench.standing import answers_of, kept_of, standing
+from deepdive.callees import with_callees
 from deepdive.course import Check, Course, Exercise
 from deepdive.expect import WrongAnswer
 from deepdive.judge import judge, verdict_on, verdict_on_loss
-from deepdive.kept import Kept, settings_of
 from deepdive.printed import capped, caught
 from deepdive.proof import check_function
 from deepdive.report.block import SIGN, also, block, file_block, sentence
@@ -133,7 +133,7 @@ class Runner:
 
 def keep(course: Course, files: AnswerFiles, verdicts: Iterable[Verdict]) -> None:
     """Keep verdicts on files as they are now."""
-    kept = Kept(course, settings_of(0, DEFAULT_SECONDS))
+    kept = kept_of(course)
     exercises = ((course.exercise(verdict.exercise), verdict) for verdict in verdicts)
     keyed = ((kept.keys(exercise, verdict.check, files.path(exercise)), verdict) for exercise, verdict in exercises)
     kept.add((keys, verdict) for keys, verdict in keyed if keys is not None)
@@ -171,7 +171,8 @@ def show(course: Course, tried: Iterable[tuple[Exercise, Verdict]], terminal: Te
             wrong.append(verdict)
             if worst is None:  # at once: diagnosing what else is wrong may take a while
                 worst = exercise
-                write_block(terminal, block(verdict, exercise, terminal.fullwidth))
+                (verdict,) = with_callees(course, answers_of(course), kept_of(course), [verdict])
+                write_block(terminal, block(verdict, exercise, terminal.fullwidth, next_step="h shows a hint"))
             elif len(wrong) == 1:
                 title = Check(verdict.check, 0).title
                 write_line(terminal, f"{SIGN[verdict.state]} {exercise.name} · {title}", red=True)

@@ -159,15 +159,14 @@ def _read_keys(found: queue.Queue[tuple[str, str]], stop: threading.Event) -> No
 @contextmanager
 def single_keys() -> Iterator[None]:
     """Let a terminal hand over each key at once, if there is one."""
-    try:
-        import termios
-        import tty
-
-        before = termios.tcgetattr(sys.stdin)
-        tty.setcbreak(sys.stdin, termios.TCSADRAIN)  # what was typed already counts
-    except (ImportError, OSError, ValueError):  # Windows, or no terminal
+    if sys.platform == "win32" or not sys.stdin.isatty():
         yield
         return
+    import termios
+    import tty
+
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin, termios.TCSADRAIN)  # what was typed already counts
     try:
         yield
     finally:
@@ -247,7 +246,7 @@ class _Watching:
             say("\nSave an exercise first, or name it: deepdive watch softmax")
         elif key == "h" and self._at_hand is not None:
             if self._at_hand.hints:
-                print_hint(self._at_hand, next_hint(self._course, self._at_hand))
+                print_hint(self._at_hand, next_hint(self._course, self._at_hand), "h shows the next")
             else:
                 say(f"\n{self._at_hand.name} has no hints")
 

@@ -37,7 +37,9 @@ _LABEL = 10  # "expected  "
 _FRAME_LINES = 24
 
 
-def block(verdict: Verdict, exercise: Exercise, width: int = 80, others: Sequence[Verdict] = ()) -> str:
+def block(
+    verdict: Verdict, exercise: Exercise, width: int = 80, others: Sequence[Verdict] = (), next_step: str = ""
+) -> str:
     """The block for one verdict, at most `width` columns wide.
 
     Args:
@@ -45,6 +47,7 @@ def block(verdict: Verdict, exercise: Exercise, width: int = 80, others: Sequenc
         exercise: the exercise it is about.
         width: of the terminal, in columns.
         others: verdicts on the same exercise that are wrong too, to be told by name.
+        next_step: what to do next, where a command is not it.
     """
     width = max(40, width)
     earned = f"hour {verdict.hour} · 0/{exercise.points} points"
@@ -57,7 +60,7 @@ def block(verdict: Verdict, exercise: Exercise, width: int = 80, others: Sequenc
     lines += _line("got", verdict.got, width)
     lines += _indented(verdict.frames, width)
     lines += _line("likely", verdict.likely, width)
-    lines += _line("next", f"deepdive hint {verdict.exercise}", width)
+    lines += _line("next", next_step or f"deepdive hint {verdict.exercise}", width)
     if others:
         lines.append(also(exercise, others, width))
     if verdict.output:

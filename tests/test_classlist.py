@@ -195,6 +195,15 @@ def test_a_large_class_in_one_zip_is_taken_whole(
     assert sum(bool(each.submission.files) for each in class_of(place, small_course)) == 30
 
 
+def test_a_submissions_name_says_nothing_of_the_instructors_folders(small_course: Course, tmp_path: Path) -> None:
+    folder = tmp_path / "secret" / "class" / "jane"
+    folder.mkdir(parents=True)
+    (folder / "hour1_small.py").write_text("x = 1")
+    for place in (folder.parent, folder):
+        (found,) = class_of(place, small_course)
+        assert found.submission.name == "class/jane"
+
+
 def test_a_link_among_the_submissions_is_refused(small_course: Course, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

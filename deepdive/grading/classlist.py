@@ -19,7 +19,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -166,7 +166,16 @@ def _single(place: Path, course: Course, roster: Roster) -> HandedIn:
         return handed_in
     if hour_of(name, course):  # jane/hour1_attention.py: a file's own name says nothing of whose it is
         name = place.resolve().parent.name
-    return HandedIn(roster.find(*_who(name, roster)), take(place, course), None, _late(place.name))
+    return HandedIn(roster.find(*_who(name, roster)), _taken(place, course), None, _late(place.name))
+
+
+def _taken(place: Path, course: Course) -> Submission:
+    return replace(take(place, course), name=_shown(place))
+
+
+def _shown(place: Path) -> str:
+    """A submission's name, for its author, too: where on the instructor's disk it lies is nobody's business."""
+    return shorten("/".join(place.absolute().parts[-2:]), 200)
 
 
 def _in_folder(place: Path, course: Course, roster: Roster) -> Iterator[HandedIn]:
@@ -182,11 +191,11 @@ def _in_folder(place: Path, course: Course, roster: Roster) -> Iterator[HandedIn
         if path.name in flat or _only_text(path.name, names):
             continue
         if path.is_symlink():
-            refused = Submission(shorten(str(path), 200), {}, ("a symbolic link is not followed",))
+            refused = Submission(_shown(path), {}, ("a symbolic link is not followed",))
             yield HandedIn(roster.find(*_who(path.name, roster)), refused)
         elif path.name in told:
             who, submitted = told[path.name]
-            yield HandedIn(roster.find(*who), take(path, course), submitted)
+            yield HandedIn(roster.find(*who), _taken(path, course), submitted)
         elif path.is_dir() or path.suffix.lower() in _KINDS:
             yield _single(path, course, roster)
 

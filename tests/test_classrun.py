@@ -143,6 +143,14 @@ def test_another_seed_or_another_file_changes_all_keys(small_course: Course) -> 
     assert mine.isdisjoint(check.key for check in keys.of(1, digest(b"x = 2")))
 
 
+def test_the_keys_of_a_file_lie_together(small_course: Course) -> None:
+    keys = Keys(small_course, SEED)
+    files = [digest(b"x = %d" % number) for number in range(20)]
+    ordered = sorted((check.key, file) for file in files for check in keys.of(1, file))
+    assert [file for _, file in ordered][::CHECKS] == sorted(files)
+    assert len({key for key, _ in ordered}) == 20 * CHECKS
+
+
 def test_checks_that_everything_reaches_have_keys_of_their_own(small_course: Course) -> None:
     for check in ("test_doubles_every_value", "test_quadruples"):
         name = f"def {check}"

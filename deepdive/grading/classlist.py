@@ -28,6 +28,7 @@ import yaml  # type: ignore[import-untyped]
 
 from deepdive.course import Course
 from deepdive.grading.intake import (
+    MAX_INNER_ZIP_BYTES,
     MAX_ZIP_BYTES,
     Refused,
     Submission,
@@ -224,11 +225,11 @@ def _in_zip(place: Path, course: Course, roster: Roster) -> Iterator[HandedIn]:
             continue
         files, refused = dict[str, bytes](), list[str]()
         try:
-            inner = archive
             if top.lower().endswith(".zip"):
-                inner = open_zip(read_member(archive, members[0], MAX_ZIP_BYTES // 8))
-                members = inner.infolist()
-            files = take_members(inner, members, course, refused)
+                inner = open_zip(read_member(archive, members[0], MAX_INNER_ZIP_BYTES))
+                files = take_members(inner, inner.infolist(), course, refused)
+            else:
+                files = take_members(archive, members, course, refused, zips=_zips_among(members, top))
         except Refused as error:
             refused.append(f"{shorten(top, 60)}: {error}")
         who, submitted = told.get(top, (_who(top, roster), None))
@@ -245,6 +246,12 @@ def _tops(archive: zipfile.ZipFile, depth: int) -> dict[str, list[zipfile.ZipInf
             continue
         tops.setdefault(parts[depth], []).append(member)
     return tops
+
+
+def _zips_among(members: Iterable[zipfile.ZipInfo], top: str) -> list[zipfile.ZipInfo]:
+    """The zips that lie in a student's folder itself."""
+    paths = ((PurePosixPath(member.filename.replace("\\", "/")), member) for member in members)
+    return [member for path, member in paths if path.suffix.lower() == ".zip" and path.parent.name == top]
 
 
 def _named(tops: Iterable[str]) -> bool:

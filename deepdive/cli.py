@@ -508,6 +508,9 @@ def export(
     roster: Annotated[
         Path | None, typer.Option(help="CSV of the course: who handed in nothing gets a row, too, with no points.")
     ] = None,
+    hour: Annotated[
+        list[int] | None, typer.Option(help="Only this hour's points (repeatable); all if left out.")
+    ] = None,
 ) -> None:
     """Write the marks of a gradebook as other systems read them, or as pages to read."""
     from deepdive.grading import console
@@ -515,8 +518,10 @@ def export(
 
     if form not in FORMATS:
         _stop(f"there is no format {form}; there are {', '.join(sorted(FORMATS))}")
+    course = _course()
+    course = course.only(_hours(course, hour))
     try:
-        for path in console.export(_course(), gradebook, form, out, policy, roster):
+        for path in console.export(course, gradebook, form, out, policy, roster):
             typer.echo(path)
     except RuntimeError as error:
         _stop(str(error))
@@ -622,13 +627,13 @@ def autograder_run(
     """Grade one submission, as the autograders do; nothing is written where it cannot be judged rightly."""
     import secrets
 
-    from deepdive.grading.autograder import FORMS, of_hours
+    from deepdive.grading.autograder import FORMS
     from deepdive.grading.autograder import run as run_one
 
     if form not in FORMS:
         _stop(f"there is no autograder of {form}; there are {', '.join(FORMS)}")
     course = _course()
-    course = of_hours(course, _hours(course, hour))
+    course = course.only(_hours(course, hour))
     _places([submission])
     seed = secrets.randbits(32) if seed is None else seed
     try:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,10 @@ class Course:
 
     def hour(self, number: int) -> Hour:
         return next(hour for hour in self.hours if hour.number == number)
+
+    def only(self, hours: Collection[int]) -> Course:
+        """The course with nothing but these hours: what else it has is neither judged nor counted."""
+        return replace(self, hours=tuple(hour for hour in self.hours if hour.number in hours))
 
 
 def is_course(root: Path) -> bool:

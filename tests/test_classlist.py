@@ -97,6 +97,24 @@ def test_moodle_tells_name_and_id(taken: Taken, end: str) -> None:
     assert found["7"].submission.refused
 
 
+def test_a_zip_handed_in_to_moodle_lies_in_the_students_folder(taken: Taken) -> None:
+    folder = "Jane Doe_1234567_assignsubmission_file_"
+    deeper = packed({NAME: "deeper"})
+    found = taken(
+        {
+            f"{folder}/my work.zip": packed({f"work/{NAME}": "jane", "more.zip": deeper}),
+            f"{folder}/old/first.zip": deeper,
+            f"Bob_7_assignsubmission_file_/{NAME}": "bob",
+            "Bob_7_assignsubmission_file_/all.zip": packed({f"exercises/{NAME}": "the zip's"}),
+            "Eve_8_assignsubmission_file_/broken.zip": "no zip",
+        }
+    )
+    assert content_of(found["1234567"]) == "jane"
+    assert content_of(found["7"]) == "the zip's"  # exercises/ comes first, wherever it lies
+    assert found["8"].submission.files == {}
+    assert "broken.zip: not a zip that can be read" in found["8"].submission.refused[0]
+
+
 def test_moodle_without_folders_puts_files_side_by_side(taken: Taken) -> None:
     assert content_of(taken({f"Jane Doe_1234567_assignsubmission_file_{NAME}": "jane"})["1234567"]) == "jane"
 
@@ -193,6 +211,15 @@ def test_a_large_class_in_one_zip_is_taken_whole(
     monkeypatch.setattr("deepdive.grading.intake.MOST_ENTRIES", 10)
     place = as_zip({f"s{number}/{name}": "x" for number in range(30) for name in (NAME, "a", "b")}, tmp_path)
     assert sum(bool(each.submission.files) for each in class_of(place, small_course)) == 30
+
+
+def test_a_submissions_name_says_nothing_of_the_instructors_folders(small_course: Course, tmp_path: Path) -> None:
+    folder = tmp_path / "secret" / "class" / "jane"
+    folder.mkdir(parents=True)
+    (folder / "hour1_small.py").write_text("x = 1")
+    for place in (folder.parent, folder):
+        (found,) = class_of(place, small_course)
+        assert found.submission.name == "class/jane"
 
 
 def test_a_link_among_the_submissions_is_refused(small_course: Course, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A class is judged once: what has a verdict is never run again, and a run that is cut off anywhere goes on."""
 
+import csv
 import os
 import random
 import re
@@ -86,6 +87,16 @@ def edited(course: Course, path: str, before: str, after: str) -> Course:
     return load_course(course.root)
 
 
+def with_a_second_hour(course: Course) -> Course:
+    """The course with an hour more, whose checks are called like the first one's."""
+    for folder, name in (("solutions", FILE), ("checks", f"test_{FILE}")):
+        text = (course.root / folder / name).read_text(encoding="utf-8")
+        for exercise in ("double", "halves", "quadruple"):
+            text = re.sub(rf"\b{exercise}\b", f"other_{exercise}", text)
+        (course.root / folder / name.replace("hour1", "hour2")).write_text(text, encoding="utf-8")
+    return load_course(course.root)
+
+
 # --- keys ---
 
 
@@ -130,6 +141,14 @@ def test_another_seed_or_another_file_changes_all_keys(small_course: Course) -> 
     assert len(mine) == CHECKS
     assert mine.isdisjoint(keys_of(small_course, SEED + 1).values())
     assert mine.isdisjoint(check.key for check in keys.of(1, digest(b"x = 2")))
+
+
+def test_the_keys_of_a_file_lie_together(small_course: Course) -> None:
+    keys = Keys(small_course, SEED)
+    files = [digest(b"x = %d" % number) for number in range(20)]
+    ordered = sorted((check.key, file) for file in files for check in keys.of(1, file))
+    assert [file for _, file in ordered][::CHECKS] == sorted(files)
+    assert len({key for key, _ in ordered}) == 20 * CHECKS
 
 
 def test_checks_that_everything_reaches_have_keys_of_their_own(small_course: Course) -> None:
@@ -386,6 +405,37 @@ def test_a_run_killed_at_random_points_is_completed_and_grades_nothing_twice(
     assert runs.total() <= count + kills  # at most the one that was under way
 
 
+# --- some hours ---
+
+
+def exported(course: Course, where: Path) -> list[list[str]]:
+    """Student, points, possible points and final ones, of the plain table."""
+    console.export(course, str(where), "csv", where.parent / "marks", None)
+    with (where.parent / "marks" / "marks.csv").open(encoding="utf-8", newline="") as file:
+        return [[row[0], *row[9:12]] for row in csv.reader(file)][1:]
+
+
+def test_an_export_of_some_hours_is_out_of_their_points(small_course: Course, tmp_path: Path) -> None:
+    course = with_a_second_hour(small_course)
+    with open_gradebook(tmp_path / "class.db") as book:
+        hand_in(book, anna="x = 1")
+        judged_by(Pretending(), book, course)
+    assert exported(course, tmp_path / "class.db") == [["anna", "4.00", "8.00", "4.00"]]
+    assert exported(course.only({1}), tmp_path / "class.db") == [["anna", "4.00", "4.00", "4.00"]]
+    assert exported(course.only({2}), tmp_path / "class.db") == [["anna", "0.00", "4.00", "0.00"]]
+
+
+def test_what_was_handed_in_and_never_judged_is_no_zero_in_an_export(small_course: Course, tmp_path: Path) -> None:
+    course, where = with_a_second_hour(small_course), tmp_path / "class.db"
+    with open_gradebook(where) as book:
+        files = {FILE: b"x = 1", "hour2_small.py": b"x = 1"}
+        book.add_submissions([HandedIn(Student("anna"), Submission("anna", files))])
+        judged_by(Pretending(), book, course)  # hour 1 only
+    with pytest.raises(RuntimeError, match=r"1 of the files in .*, of hour 2, lack a verdict .* with --hour"):
+        exported(course, where)
+    assert exported(course.only({1}), where) == [["anna", "4.00", "4.00", "4.00"]]
+
+
 # --- once more ---
 
 
@@ -394,16 +444,6 @@ def rows_of(where: Path) -> dict[str, list[object]]:
     with closing(sqlite3.connect(where)) as connection:
         tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables}
-
-
-def with_a_second_hour(course: Course) -> Course:
-    """The course with an hour more, whose checks are called like the first one's."""
-    for folder, name in (("solutions", FILE), ("checks", f"test_{FILE}")):
-        text = (course.root / folder / name).read_text(encoding="utf-8")
-        for exercise in ("double", "halves", "quadruple"):
-            text = re.sub(rf"\b{exercise}\b", f"other_{exercise}", text)
-        (course.root / folder / name.replace("hour1", "hour2")).write_text(text, encoding="utf-8")
-    return load_course(course.root)
 
 
 @pytest.mark.skipif(choose_tier().tier is None, reason="no jail on this machine")

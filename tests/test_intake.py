@@ -12,7 +12,7 @@ import pytest
 
 from deepdive.course import Course
 from deepdive.grading import intake
-from deepdive.grading.intake import MAX_BYTES, MOST_ENTRIES, Submission, hour_of, take
+from deepdive.grading.intake import MAX_BYTES, MOST_ENTRIES, MOST_ZIPS, Submission, hour_of, take
 
 NAME = "hour1_small.py"
 Tree = dict[str, str | bytes]
@@ -266,6 +266,15 @@ def test_a_zip_in_a_students_zip_stays_closed(small_course: Course, place: Path)
     submission = taken_from_zip(zip_of({"a.zip": zip_of({NAME: "x = 1"})}), place, small_course)
     assert submission.files == {}
     assert "no file of answers" in the_reason(submission)
+
+
+def test_the_zips_in_a_folder_are_opened_but_not_without_end(small_course: Course, place: Path) -> None:
+    bomb = zip_of({NAME: b"\0" * (MAX_BYTES + 1)})
+    write(place, {f"{number}.zip": bomb for number in range(MOST_ZIPS)} | {"z.zip": zip_of({NAME: "x = 1"})})
+    submission = take(place, small_course)
+    assert submission.files == {}
+    assert submission.refused[0] == f"{MOST_ZIPS + 1} zips, of which {MOST_ZIPS} were opened"
+    assert len(submission.refused) == MOST_ZIPS + 1
 
 
 # --- single files ---

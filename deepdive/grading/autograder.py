@@ -14,7 +14,6 @@ import re
 import stat
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from shlex import quote
@@ -50,11 +49,6 @@ class AutograderError(RuntimeError):
 
 
 # ── running one ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def of_hours(course: Course, hours: set[int]) -> Course:
-    """The course with nothing but these hours: what else it has is neither judged nor counted."""
-    return replace(course, hours=tuple(hour for hour in course.hours if hour.number in hours))
 
 
 def run(course: Course, form: str, place: Path, out: Path, *, seed: int, unsafe: bool = False) -> Mark:

@@ -19,7 +19,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -28,6 +28,7 @@ import yaml  # type: ignore[import-untyped]
 
 from deepdive.course import Course
 from deepdive.grading.intake import (
+    MAX_INNER_ZIP_BYTES,
     MAX_ZIP_BYTES,
     Refused,
     Submission,
@@ -166,7 +167,16 @@ def _single(place: Path, course: Course, roster: Roster) -> HandedIn:
         return handed_in
     if hour_of(name, course):  # jane/hour1_attention.py: a file's own name says nothing of whose it is
         name = place.resolve().parent.name
-    return HandedIn(roster.find(*_who(name, roster)), take(place, course), None, _late(place.name))
+    return HandedIn(roster.find(*_who(name, roster)), _taken(place, course), None, _late(place.name))
+
+
+def _taken(place: Path, course: Course) -> Submission:
+    return replace(take(place, course), name=_shown(place))
+
+
+def _shown(place: Path) -> str:
+    """A submission's name, for its author, too: where on the instructor's disk it lies is nobody's business."""
+    return shorten("/".join(place.absolute().parts[-2:]), 200)
 
 
 def _in_folder(place: Path, course: Course, roster: Roster) -> Iterator[HandedIn]:
@@ -182,11 +192,11 @@ def _in_folder(place: Path, course: Course, roster: Roster) -> Iterator[HandedIn
         if path.name in flat or _only_text(path.name, names):
             continue
         if path.is_symlink():
-            refused = Submission(shorten(str(path), 200), {}, ("a symbolic link is not followed",))
+            refused = Submission(_shown(path), {}, ("a symbolic link is not followed",))
             yield HandedIn(roster.find(*_who(path.name, roster)), refused)
         elif path.name in told:
             who, submitted = told[path.name]
-            yield HandedIn(roster.find(*who), take(path, course), submitted)
+            yield HandedIn(roster.find(*who), _taken(path, course), submitted)
         elif path.is_dir() or path.suffix.lower() in _KINDS:
             yield _single(path, course, roster)
 
@@ -215,11 +225,11 @@ def _in_zip(place: Path, course: Course, roster: Roster) -> Iterator[HandedIn]:
             continue
         files, refused = dict[str, bytes](), list[str]()
         try:
-            inner = archive
             if top.lower().endswith(".zip"):
-                inner = open_zip(read_member(archive, members[0], MAX_ZIP_BYTES // 8))
-                members = inner.infolist()
-            files = take_members(inner, members, course, refused)
+                inner = open_zip(read_member(archive, members[0], MAX_INNER_ZIP_BYTES))
+                files = take_members(inner, inner.infolist(), course, refused)
+            else:
+                files = take_members(archive, members, course, refused, zips=_zips_among(members, top))
         except Refused as error:
             refused.append(f"{shorten(top, 60)}: {error}")
         who, submitted = told.get(top, (_who(top, roster), None))
@@ -236,6 +246,12 @@ def _tops(archive: zipfile.ZipFile, depth: int) -> dict[str, list[zipfile.ZipInf
             continue
         tops.setdefault(parts[depth], []).append(member)
     return tops
+
+
+def _zips_among(members: Iterable[zipfile.ZipInfo], top: str) -> list[zipfile.ZipInfo]:
+    """The zips that lie in a student's folder itself."""
+    paths = ((PurePosixPath(member.filename.replace("\\", "/")), member) for member in members)
+    return [member for path, member in paths if path.suffix.lower() == ".zip" and path.parent.name == top]
 
 
 def _named(tops: Iterable[str]) -> bool:

@@ -144,7 +144,7 @@ def export(
     """Write the marks of a gradebook for another system.
 
     Args:
-        course: the course.
+        course: the course, or the hours of it that count.
         where: the gradebook.
         form: one of the export's formats.
         out: the folder to write to.
@@ -158,10 +158,12 @@ def export(
 
     with _problems_told(), open_gradebook(where, make=False) as book:
         keys = Keys(course, _kept_seed(book, where))
-        if files := len(to_do(book, course, keys, book.hours())):
+        if missing := to_do(book, course, keys, {hour.number for hour in course.hours}):
+            hours = ", ".join(map(str, sorted({hour for hour, _ in missing})))
             raise RuntimeError(
-                f"{files} of the files in {shown(where)} lack a verdict by today's kit and checks, and would count "
-                "as nothing: run `deepdive grade --gradebook …` first"
+                f"{len(missing)} of the files in {shown(where)}, of hour {hours}, lack a verdict by today's kit and "
+                "checks, and would count as nothing: run `deepdive grade --gradebook …` first, or export others with "
+                "--hour"
             )
         known = read_roster(roster) if roster else None
         how = read_policy(policy) if policy else Policy()

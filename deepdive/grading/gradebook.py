@@ -269,11 +269,6 @@ class Gradebook:
                 found[source] = parsed[text]
         return found
 
-    def hours(self) -> set[int]:
-        """The hours of which anything has been judged."""
-        with self._engine.connect() as connection:
-            return {row.hour for row in connection.execute(sa.select(_verdicts.c.hour).distinct())}
-
     def _by_key(self, columns: list[Any], keys: Iterable[str]) -> Iterator[Any]:
         wanted = list(keys)
         with self._engine.connect() as connection:

@@ -1,8 +1,8 @@
 """Taking a submission in: only the files that hold exercises, only as bytes, and a reason for all that is refused.
 
-A submission is a folder, a zip, a file of answers or a notebook. In folders and zips the course's own file names are
-looked for, a few folders deep, and nothing else is read: no link is followed, no name leads outside, no archive is
-unpacked to disk.
+A submission is a folder, a zip, a file of answers or a notebook. In folders, in the zips that lie in them, and in
+zips the course's own file names are looked for, a few folders deep, and nothing else is read: no link is followed, no
+name leads outside, no archive is unpacked to disk.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from deepdive.values import shorten
 MAX_BYTES = 1 << 20  # of a file; a whole hour's solution has 25 KB
 MAX_NOTEBOOK_BYTES = 256 << 20  # of a notebook, whose outputs may hold pictures
 MAX_ZIP_BYTES = 256 << 20
+MAX_INNER_ZIP_BYTES = 32 << 20  # of a zip that lies in a folder or in another zip
 MOST_ENTRIES = 10_000  # of a folder or a zip that are looked at
 MOST_MEMBERS = 200_000  # of a zip that is opened at all: each costs 500 bytes of memory before one is looked at
+MOST_ZIPS = 5  # in a submission's folder that are opened
 DEEPEST = 5  # folders below the submission's own
 _COPY = re.compile(r"( ?\(\d+\)|-\d+)(?=\.\w+$)")  # how browsers and Canvas save the second file of a name
 _MEMBER = b"PK\x01\x02"  # begins every entry of a zip's directory
@@ -70,7 +72,8 @@ def take(place: Path, course: Course) -> Submission:
     """
     refused: list[str] = []
     if place.is_dir():
-        files = _choose(_in_folder(place, course, refused), course, refused)
+        found = [*_in_folder(place, course, refused), *_in_zips(_zips_of(place), course, refused)]
+        files = _choose(found, course, refused)
     elif place.suffix.lower() == ".zip":
         try:
             archive = open_zip(read_regular(place, MAX_ZIP_BYTES))
@@ -93,13 +96,54 @@ def hour_of(name: str, course: Course) -> str | None:
 
 
 def take_members(
-    archive: zipfile.ZipFile, members: Sequence[zipfile.ZipInfo], course: Course, refused: list[str]
+    archive: zipfile.ZipFile,
+    members: Sequence[zipfile.ZipInfo],
+    course: Course,
+    refused: list[str],
+    zips: Sequence[zipfile.ZipInfo] = (),
 ) -> dict[str, bytes]:
-    """The files of answers among some members of a zip; reasons are added to `refused`."""
+    """The files of answers among some members of a zip; reasons are added to `refused`.
+
+    Args:
+        archive: the zip.
+        members: those to look at.
+        course: the course.
+        refused: what was not taken, and why.
+        zips: of them, those that are to be opened, too.
+    """
+    inner = {PurePosixPath(m.filename): partial(read_member, archive, m, MAX_INNER_ZIP_BYTES) for m in zips}
+    found = [*_in_zip(archive, _first(members, course, refused), course, refused), *_in_zips(inner, course, refused)]
+    return _choose(found, course, refused)
+
+
+def _first(members: Sequence[zipfile.ZipInfo], course: Course, refused: list[str]) -> list[zipfile.ZipInfo]:
+    """As many members as are looked at, those with the course's names before others."""
     if len(members) > MOST_ENTRIES:
         refused.append(f"{len(members):,} files in the zip, of which {MOST_ENTRIES:,} were looked at")
     named_first = sorted(members, key=lambda member: hour_of(PurePosixPath(member.filename).name, course) is None)
-    return _choose(_in_zip(archive, named_first[:MOST_ENTRIES], course, refused), course, refused)
+    return named_first[:MOST_ENTRIES]
+
+
+def _in_zips(
+    zips: Mapping[PurePosixPath, Callable[[], bytes]], course: Course, refused: list[str]
+) -> Iterator[_Found]:
+    """What lies in the zips of a submission, which are read by calling; zips within those stay closed."""
+    for path, read in list(zips.items())[:MOST_ZIPS]:
+        try:
+            archive = open_zip(read())
+        except Refused as error:
+            refused.append(f"{shorten(str(path), 60)}: {error}")
+            continue
+        for found in _in_zip(archive, _first(archive.infolist(), course, refused), course, refused):
+            yield _Found(path / found.path, found.read)
+    if len(zips) > MOST_ZIPS:
+        refused.append(f"{len(zips):,} zips, of which {MOST_ZIPS} were opened")
+
+
+def _zips_of(place: Path) -> dict[PurePosixPath, Callable[[], bytes]]:
+    """The zips that lie in a folder itself, as Moodle keeps what was handed in as a zip."""
+    names = sorted(path.name for path in place.iterdir() if path.suffix.lower() == ".zip")
+    return {PurePosixPath(name): partial(read_regular, place / name, MAX_INNER_ZIP_BYTES) for name in names}
 
 
 def take_files(

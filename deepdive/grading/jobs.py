@@ -33,7 +33,8 @@ class CheckKey(msgspec.Struct, frozen=True):
         exercise: the function's name.
         check: the check function's name.
         judge: a digest of all that the verdict depends on but the file: the same for every file of a class.
-        key: a digest of that and the file.
+        key: a digest of that and the file. It begins with the file's, so that a database keeps together what is
+            written and asked for together, however large it grows.
     """
 
     exercise: str
@@ -85,7 +86,7 @@ class Keys:
     def of(self, hour: int, source: str) -> list[CheckKey]:
         """The key of every check of an hour, for a file of this sha256, in the course's order."""
         return [
-            CheckKey(exercise.name, check, judge, _short(f"{judge} {source}"))
+            CheckKey(exercise.name, check, judge, source[:16] + _short(f"{judge} {source}")[:24])
             for judge, (exercise, check) in self.judges(hour).items()
         ]
 

@@ -235,8 +235,12 @@ def plan(
 
 @app.command()
 def show(
-    picture: Annotated[str, typer.Argument(help="attention, pieces, positions, lengths or failure.")],
-    about: Annotated[str, typer.Argument(help="The sentence that it is of; for `failure`, the exercise.")] = "",
+    picture: Annotated[
+        str, typer.Argument(help="attention, pieces, positions, lengths, failure, training or deployment.")
+    ],
+    about: Annotated[
+        str, typer.Argument(help="Its sentence; of `failure` the exercise, of `training` the project's folder.")
+    ] = "",
     svg: Annotated[Path | None, typer.Option(help="Write it to this file, as SVG, instead.")] = None,
 ) -> None:
     """Show a picture, drawn by your own function once it passes.
@@ -248,6 +252,8 @@ def show(
     from deepdive.pictures.show import print_pictures, write_pictures
 
     course = _course()
+    if picture == "deployment":
+        typer.echo("Four models are made and measured, which takes a minute or two.", err=True)
     try:
         use_offline()
         pictures = draw(Functions(course), picture, about)

@@ -73,6 +73,10 @@ class Exercise:
     checks: tuple[Check, ...]
     hints: tuple[str, ...] = field(repr=False)
 
+    @property
+    def worth(self) -> str:
+        return "1 point" if self.points == 1 else f"{self.points} points"
+
 
 @dataclass(frozen=True)
 class Hour:

@@ -32,6 +32,7 @@ from deepdive.diagnose import right_answer
 from deepdive.expect import WrongAnswer
 from deepdive.pictures.confusion import confusion_matrix
 from deepdive.pictures.curve import learning_curve
+from deepdive.pictures.gallery import DRAWN
 from deepdive.pictures.reliability import reliability
 
 CHECKPOINT = "distilbert-base-uncased"
@@ -303,10 +304,13 @@ def _draw(
         told: [(entry["step"], entry[name]) for entry in history if name in entry]
         for name, told in (("loss", "reviews trained on"), ("eval_loss", "others"))
     }
+    confidences, hits = probabilities.max(axis=-1).tolist(), (called == right).tolist()
+    drawn = {"lines": lines, "counts": counts, "labels": LABELS, "confidences": confidences, "right": hits}
+    _write(out / DRAWN, json.dumps(drawn))
     pictures = {
         "learning-curve.svg": learning_curve(lines),
         "confusion-matrix.svg": confusion_matrix(counts, LABELS),
-        "reliability.svg": reliability(probabilities.max(axis=-1).tolist(), (called == right).tolist()),
+        "reliability.svg": reliability(confidences, hits),
     }
     for name, picture in pictures.items():
         _write(out / name, picture.file())

@@ -1,6 +1,7 @@
 """Pictures: well formed, told in words, readable by everybody, and honest about what they leave out."""
 
 import io
+import json
 import math
 import random
 import re
@@ -14,12 +15,12 @@ from rich.console import Console
 
 from deepdive.course import Course, load_course
 from deepdive.grids import MOST, Comparison, Grid, compare, grid_of
-from deepdive.pictures import palette
+from deepdive.pictures import deployment, palette
 from deepdive.pictures.bars import histogram
 from deepdive.pictures.comparison import comparison, side_by_side
 from deepdive.pictures.confusion import confusion_matrix
 from deepdive.pictures.curve import learning_curve
-from deepdive.pictures.gallery import HEADS, PICTURES, CannotShow, Functions, draw
+from deepdive.pictures.gallery import DRAWN, HEADS, PICTURES, CannotShow, Functions, draw
 from deepdive.pictures.heatmap import Names, heatmap
 from deepdive.pictures.palette import Scale, contrast, ink_on, scale_of, signed_scale_of
 from deepdive.pictures.pieces import pieces
@@ -490,3 +491,38 @@ def test_several_pictures_become_files_beside_one_another(tmp_path: Path) -> Non
     assert write_pictures(comparison(arrays)[:1], tmp_path / "one.svg") == [tmp_path / "one.svg"]
     for path in [*written, tmp_path / "one.svg"]:
         ET.parse(path)
+
+
+def test_training_is_drawn_from_what_a_project_left(small_course: Course) -> None:
+    functions = Functions(small_course)
+    with pytest.raises(CannotShow, match="deepdive project trains"):
+        draw(functions, "training")
+    folder = small_course.root / "elsewhere"
+    folder.mkdir()
+    drawn = {
+        "lines": {"reviews trained on": [[25, 0.6], [50, 0.4]], "others": [[50, 0.5]]},
+        "counts": [[3, 1], [0, 4]],
+        "labels": ["neg", "pos"],
+        "confidences": [0.9, 0.6],
+        "right": [True, False],
+    }
+    (folder / DRAWN).write_text(json.dumps(drawn))
+    curve, confusion, reliable = draw(functions, "training", "elsewhere")
+    assert "0.6 at 25, 0.4 at 50" in curve.text
+    assert "1 neg were called pos" in confusion.text
+    assert "over 2 predictions" in reliable.text
+    assert "others 50" in printed(curve)
+    (folder / DRAWN).write_text("{")
+    with pytest.raises(CannotShow, match="cannot be read"):
+        draw(functions, "training", "elsewhere")
+
+
+@pytest.mark.slow
+def test_four_forms_of_one_model_are_measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deployment, "REVIEWS", 8)
+    (picture,) = draw(Functions(COURSE, right=()), "deployment")
+    for name in ("PyTorch, float32", "PyTorch, int8 layers", "ONNX, float32", "ONNX, int8"):
+        assert f"{name}: " in picture.text
+    assert picture.by == "the reference's quantize_dynamic and export_onnx and quantize_onnx and latency_report"
+    sizes = [float(size) for size in re.findall(r"([\d.]+) MB", picture.text)]
+    assert sizes[3] < sizes[2] / 3

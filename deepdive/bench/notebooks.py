@@ -46,7 +46,7 @@ def notebook_of(course: Course, hour: Hour, source: str) -> nbformat.NotebookNod
             continue
         exercise = names[name]
         stretch = " · stretch" if exercise.stretch else ""
-        title = f"### {name}\n\n{exercise.summary} About {exercise.minutes} min, {exercise.points} points{stretch}."
+        title = f"### {name}\n\n{exercise.summary} About {exercise.minutes} min, {exercise.worth}{stretch}."
         cells += [
             _cell(_v4.new_markdown_cell(title), f"about-{name}", {"tool": True}),
             _cell(_v4.new_code_cell(text), name, {"exercise": name}),

@@ -5,12 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from rich.text import Text
+
 from deepdive.pictures.axes import HEIGHT, RIGHT, WIDTH, Axes, axis_over, short
+from deepdive.pictures.bars import bars
 from deepdive.pictures.palette import MARKS
-from deepdive.pictures.svg import Picture, add, canvas
+from deepdive.pictures.svg import Picture, add, canvas, clean
+from deepdive.values import shorten
 
 _DASHES = ("", "7 3", "2 3", "9 3 2 3")  # lines are told apart without their colours, too
 _MOST = 400  # points of a line; more of them are thinned out
+_BARS = 12  # points of a line in a terminal
 
 
 def learning_curve(
@@ -56,7 +61,14 @@ def learning_curve(
         key = add(root, "line", x1=WIDTH - RIGHT - 30, x2=WIDTH - RIGHT, y1=y, y2=y, stroke=colour, stroke_width=2)
         key.set("stroke-dasharray", _DASHES[place])
         add(root, "text", name, x=WIDTH - RIGHT - 36, y=y + 4, font_size=11, text_anchor="end")
-    return Picture(title, told, root)
+    return Picture(title, told, root, _terminal(finite))
+
+
+def _terminal(lines: Mapping[str, Sequence[tuple[float, float]]]) -> Text:
+    """A bar for some points of each line."""
+    some = {name: points[:: -(-len(points) // _BARS) or 1] for name, points in lines.items()}
+    names = [f"{shorten(clean(name), 30)} {short(step)}" for name, points in some.items() for step, _ in points]
+    return bars(names, [max(float(f"{value:.3g}"), 0.0) for points in some.values() for _, value in points])
 
 
 def _told(name: str, many: int, points: Sequence[tuple[float, float]]) -> str:

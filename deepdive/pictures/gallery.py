@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from deepdive import assets
 from deepdive.answer_files import AnswerFileError, StillToDo
-from deepdive.answers import Answer
+from deepdive.answers import DEFAULT_SECONDS, Answer
 from deepdive.bench.standing import answers_of, verdicts_of
 from deepdive.course import Course, Exercise
 from deepdive.diagnose import right_answer
@@ -23,10 +23,14 @@ from deepdive.grids import grid_of
 from deepdive.limits import TimeIsUp
 from deepdive.pictures.bars import histogram
 from deepdive.pictures.comparison import comparison
+from deepdive.pictures.confusion import confusion_matrix
+from deepdive.pictures.curve import learning_curve
 from deepdive.pictures.heatmap import Names, heatmap
 from deepdive.pictures.palette import Scale, signed_scale_of
 from deepdive.pictures.pieces import pieces
+from deepdive.pictures.reliability import reliability
 from deepdive.pictures.svg import Picture
+from deepdive.pictures.tradeoff import tradeoff
 from deepdive.values import shorten
 from deepdive.verdict import outcomes_of
 
@@ -38,6 +42,7 @@ _LAYERS, _HEADS = 6, 12  # of MiniLM
 _YOURS = "your"
 _TOKENS = 24  # of a sentence: more names than that cannot be read along an edge
 _REVIEWS = 1_000
+DRAWN = "pictures.json"  # what a project's pictures are drawn from, in its folder
 
 
 class CannotShow(ValueError):
@@ -93,14 +98,14 @@ class Functions:
 
     def _learners(self, exercise: Exercise) -> Answer | None:
         if exercise.name in self.own:
-            return Answer(exercise, self.own[exercise.name])
+            return Answer(exercise, self.own[exercise.name], _seconds(exercise))
         if self.right is None:
             outcomes = outcomes_of(self.course, verdicts_of(self.course))
             self.right = {outcome.exercise for outcome in outcomes if outcome.earned}
         if exercise.name not in self.right:
             return None
         try:
-            return answers_of(self.course).answer(exercise)
+            return answers_of(self.course).answer(exercise, _seconds(exercise))
         except (AnswerFileError, StillToDo, WrongAnswer):
             return None
 
@@ -115,6 +120,11 @@ class Functions:
         owners = dict.fromkeys(self.used.values())
         names = {owner: " and ".join(name for name, whose in self.used.items() if whose == owner) for owner in owners}
         return " and ".join(f"{owner} {of}" for owner, of in names.items())
+
+
+def _seconds(exercise: Exercise) -> float:
+    """As long as the most patient of its checks lets it take."""
+    return max(check.seconds or DEFAULT_SECONDS for check in exercise.checks)
 
 
 def attention(functions: Functions, sentence: str) -> list[Picture]:
@@ -187,11 +197,38 @@ def failure(functions: Functions, name: str) -> list[Picture]:
     return comparison(drawn)
 
 
+def training(functions: Functions, folder: str) -> list[Picture]:
+    """How the mini-project's training went: its curve, which reviews it gets wrong, and how sure it is of them."""
+    path = functions.course.root / (folder or "project") / DRAWN
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        raise CannotShow(f"{path} is not there: deepdive project trains, and leaves it") from None
+    except ValueError as error:
+        raise CannotShow(f"{path} cannot be read: {error}") from None
+    return [
+        learning_curve(told["lines"]),
+        confusion_matrix(told["counts"], told["labels"]),
+        reliability(told["confidences"], told["right"]),
+    ]
+
+
+def deployment(functions: Functions, _: str) -> list[Picture]:
+    """What a smaller or faster form of the sentiment model costs, measured here."""
+    from deepdive.pictures.deployment import REVIEWS, measure
+
+    picture = tradeoff(measure(functions), "One model in four forms: latency, accuracy and size")
+    note = f"{picture.note} One request at a time, {REVIEWS} reviews of at most 128 tokens."
+    return [replace(picture, note=note, by=functions.said)]
+
+
 PICTURES: dict[str, Callable[[Functions, str], list[Picture]]] = {
     "attention": attention,
     "pieces": cut,
     "positions": positions,
     "lengths": lengths,
+    "training": training,
+    "deployment": deployment,
     "failure": failure,
 }
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from deepdive.pictures.axes import HEIGHT, WIDTH, Axes, Axis
+from deepdive.pictures.bars import bars
 from deepdive.pictures.palette import BLUE, ORANGE
 from deepdive.pictures.svg import Picture, add, canvas
 
@@ -51,7 +52,10 @@ def reliability(
     for sure, often, _ in rows.values():
         add(root, "circle", cx=axes.x(sure), cy=axes.y(often), r=4, fill="currentColor")
     add(root, "text", "on the line: as often right as sure", x=axes.x(0.03), y=axes.y(0.93), font_size=11)
-    return Picture(title, told, root)
+    shown = bars(
+        [f"{sure:.0%} sure" for sure, _, _ in rows.values()], [round(100 * often) for _, often, _ in rows.values()]
+    )
+    return Picture(title, told, root, shown, note=f"Bars are the percentages that were right. {told}")
 
 
 def _told(rows: Sequence[tuple[float, float, int]], given: int) -> str:

@@ -107,7 +107,7 @@ def sentence(exercise: Exercise, verdicts: Sequence[Verdict]) -> str:
     told = f"{SIGN[State.PASSED]} {exercise.name} · {passed} checks pass"
     if any(check.long for check in exercise.checks):
         return f"{told}; one more takes minutes: pytest --exercise {exercise.name}"
-    return f"{told} · " + ("1 point" if exercise.points == 1 else f"{exercise.points} points")
+    return f"{told} · {exercise.worth}"
 
 
 def file_block(verdict: Verdict, width: int = 80) -> str:

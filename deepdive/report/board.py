@@ -224,8 +224,7 @@ def next_step(
         for stretch in (False, True):
             for exercise, outcome in pairs:
                 if exercise.stretch == stretch and outcome.state in states:
-                    worth = "1 point" if exercise.points == 1 else f"{exercise.points} points"
-                    about = f"about {exercise.minutes} min, {worth}"
+                    about = f"about {exercise.minutes} min, {exercise.worth}"
                     return Step(doing, exercise.name, about, where[exercise.name], f"pytest -k {exercise.name}")
     if any(outcome.state is State.NOT_RUN for outcome in outcomes):
         return Step("see", "the whole board", "", "", "pytest")

@@ -12,7 +12,8 @@ from datetime import datetime
 from markupsafe import Markup
 
 from deepdive.assets import AssetError, describe
-from deepdive.bench.standing import answers_of, verdicts_of
+from deepdive.bench.standing import answers_of, kept_of, verdicts_of
+from deepdive.callees import with_callees
 from deepdive.course import Course
 from deepdive.grading.export.told import told
 from deepdive.pictures.gallery import DRAWN_BY, CannotShow, Functions, draw
@@ -31,7 +32,7 @@ def learner_page(course: Course, now: datetime) -> str:
         course: the course, in whose `exercises/` the answers are.
         now: when, for the page to say.
     """
-    verdicts = verdicts_of(course)
+    verdicts = with_callees(course, answers_of(course), kept_of(course), verdicts_of(course))
     record = record_of(course, verdicts, "exercises", 0, describe())
     exercises = told(course, record)
     states = {one.outcome.state for one in exercises} | {v.state for one in exercises for v in one.verdicts}

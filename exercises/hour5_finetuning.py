@@ -210,7 +210,7 @@ def evaluate(model_dir: str, texts: Sequence[str], labels: Sequence[int]) -> dic
 
     Source:
         https://scikit-learn.org/stable/modules/generated/sklearn.metrics.confusion_matrix.html
-        https://huggingface.co/docs/transformers/main_classes/text_generation
+        https://huggingface.co/docs/transformers/tasks/sequence_classification#inference
     """
     raise NotImplementedError
 

@@ -268,7 +268,7 @@ def evaluate(model_dir: str, texts: Sequence[str], labels: Sequence[int]) -> dic
 
     Source:
         https://scikit-learn.org/stable/modules/generated/sklearn.metrics.confusion_matrix.html
-        https://huggingface.co/docs/transformers/main_classes/text_generation
+        https://huggingface.co/docs/transformers/tasks/sequence_classification#inference
     """
     ### BEGIN SOLUTION
     if len(texts) == 0 or len(texts) != len(labels):
@@ -425,9 +425,8 @@ def overfit_one_batch(checkpoint: str, batch: dict[str, torch.Tensor], steps: in
     ### BEGIN SOLUTION
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
-    model = AutoModelForSequenceClassification.from_pretrained(
-        checkpoint
-    ).eval()  # no dropout; it trains all the same
+    # Evaluation mode: no dropout; gradients flow all the same.
+    model = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     losses = []
     for _ in range(steps):

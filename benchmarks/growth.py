@@ -2,7 +2,7 @@
 
 Each submission is a file with one exercise, and unlike any other by a comment. Half of the class is judged, the
 command is killed, and run again. `each` is the time between one verdict and the next, without what comes before the
-first; the processor time is that of all processes of the second run, all told.
+first of a run.
 
     python benchmarks/growth.py 100 1000 10000
 """
@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import resource
 import sqlite3
 import subprocess
 import sys
@@ -55,14 +54,12 @@ class Run:
         until_first: seconds from its start to its first verdict.
         files: that it judged.
         memory: of the coordinator, the most, in bytes.
-        processor: seconds of all its processes; 0 for one that was killed, whose processes nobody waits for.
     """
 
     seconds: float
     until_first: float
     files: int
     memory: int
-    processor: float
 
 
 def main(sizes: list[int], workers: int) -> None:
@@ -93,15 +90,13 @@ def row(folder: Path, size: int, workers: int) -> str:
     second = run(folder / "class", book, workers)
     queries = " | ".join(f"{seconds:.2f} s" for seconds in asked(book))
     each = 1000 * (first.seconds + second.seconds) / (first.files + second.files)
-    processor = 1000 * second.processor / second.files
     most = max(first.memory, second.memory) >> 20
-    times = f"{each:.0f} ms | {processor:.0f} ms | {first.until_first:.1f} s | {second.until_first:.1f} s"
+    times = f"{each:.1f} ms | {first.until_first:.1f} s | {second.until_first:.1f} s"
     return f"| {size:,} | {times} | {most} MiB | {queries} |"
 
 
 def run(place: Path, book: Path, workers: int, stop_at: int | None = None) -> Run:
     before, began, peak, until_first = judged(book), monotonic(), 0, 0.0
-    used = processor()
     command = [sys.executable, "-m", "deepdive.cli", "grade", str(place), "--gradebook", str(book), "--hour", "1"]
     with subprocess.Popen(
         [*command, "--workers", str(workers)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -116,14 +111,7 @@ def run(place: Path, book: Path, workers: int, stop_at: int | None = None) -> Ru
                 child.kill()
                 break
             sleep(0.05)
-    spent = processor() - used if stop_at is None else 0.0
-    return Run(last - began - until_first, until_first, max(1, judged(book) - before), peak, spent)
-
-
-def processor() -> float:
-    """Seconds of processor time of all processes that have been started here and have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return Run(last - began - until_first, until_first, max(1, judged(book) - before), peak)
 
 
 def memory(pid: int) -> int:

@@ -148,13 +148,13 @@ def test_a_jail_has_imported_what_a_file_imports(hour: int, source: bytes, impor
     assert imports_for({hour}, [source]) == imports
 
 
-@pytest.mark.parametrize(
-    "part", [b"\n", b";import ", b":  ", b"from", b"import " + b"t" * 190 + b";", b"\n import torc"]
-)
+PARTS = [b"\n", b";import ", b":  ", b"from", b"import " + b"t" * 190 + b";", b"\n import torc"]
+
+
+@pytest.mark.parametrize("part", PARTS)
 def test_no_file_takes_long_to_be_looked_at(part: bytes) -> None:
-    began = time.process_time()
+    # A search that grows with the square of a file's length would not come back today.
     assert imports_for({1}, [part * (MAX_BYTES // len(part))]) == BARE
-    assert time.process_time() - began < 5  # it takes 0.04 s; what grows with the square takes hours
 
 
 @needs_jail

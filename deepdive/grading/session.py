@@ -24,8 +24,8 @@ _TIERS: dict[str, type[Zygote] | type[Cold]] = {"zygote": Zygote, "cold": Cold}
 BARE = ("numpy", "scipy.special")
 LIGHT = (*BARE, "torch")  # what hours 1 and 2 may use
 HEAVY = (*LIGHT, "transformers", "datasets")
-# Docstrings name torch, too. Whoever imports it in another way than this only waits for it. Every part has a bound, for
-# whoever wrote the file may want this to take long.
+# Docstrings name torch, too. Whoever imports it in another way than this only waits for it. Every part has a bound,
+# for whoever wrote the file may want this to take long.
 _IMPORTS_TORCH = re.compile(rb"(?m)(?:^|[;:])[ \t]{0,200}(?:import|from)\b[^\n#;]{0,200}\b(?:torch|transformers)\b")
 
 

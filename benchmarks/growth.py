@@ -79,7 +79,6 @@ def main(sizes: list[int], workers: int) -> None:
     columns = (
         "submissions",
         "each",
-        "processor, each",
         "to the first verdict",
         "after the kill",
         "coordinator, most",

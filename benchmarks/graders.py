@@ -2,8 +2,8 @@
 
 The checks are the five of hour 1's `softmax`: deepdive's own, in a course cut down to that one exercise, and the same
 written with NumPy's assertions as an Otter test file and as nbgrader's test cells. The submissions are right ones,
-every known mistake and stubs; each unlike any other by a comment. Everybody first grades one of them, so that no disk
-is cold, and is then timed on all. How many checks each submission passes is compared: they have to agree.
+known mistakes and stubs, each unlike any other by a comment. Everybody first grades one of them, so that no disk is
+cold, and is then timed on all. How many checks each submission passes is compared: they have to agree.
 
     python benchmarks/graders.py 40
 

@@ -2,9 +2,14 @@
 
 Each submission is a file with one exercise, and unlike any other by a comment. Half of the class is judged, the
 command is killed, and run again. `each` is the time between one verdict and the next, without what comes before the
-first; the processor time is that of all processes of the second run, all told.
+first of a run.
 
     python benchmarks/growth.py 100 1000 10000
+
+With `--pretend` nothing is judged, so that a minute will do: every check is said to be still to do. What is left is
+what the gradebook and the process that writes it cost, in a process of its own for each size.
+
+    python benchmarks/growth.py --pretend 100 1000 10000
 """
 
 from __future__ import annotations
@@ -17,23 +22,29 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic, sleep
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from deepdive.course import load_course
-from deepdive.grading.classrun import marks, to_do
+from deepdive.grading.classlist import Roster
+from deepdive.grading.classrun import judge_all, marks, take_in, to_do
 from deepdive.grading.executors import workers_that_fit
 from deepdive.grading.gradebook import open_gradebook
-from deepdive.grading.jobs import Keys
+from deepdive.grading.jobs import Job, Keys
 from deepdive.grading.policy import Policy
+from deepdive.grading.work import Done
+from deepdive.verdict import State, Verdict
 
 ROOT = Path(__file__).parent.parent
 CHECKS = sum(len(exercise.checks) for exercise in load_course(ROOT).hour(1).exercises)
+QUERIES = ("one student's mark", "what is left to do", "everybody's points", "all that is known")
 ANSWER = """import numpy as np
 
 
@@ -55,14 +66,12 @@ class Run:
         until_first: seconds from its start to its first verdict.
         files: that it judged.
         memory: of the coordinator, the most, in bytes.
-        processor: seconds of all its processes; 0 for one that was killed, whose processes nobody waits for.
     """
 
     seconds: float
     until_first: float
     files: int
     memory: int
-    processor: float
 
 
 def main(sizes: list[int], workers: int) -> None:
@@ -70,38 +79,82 @@ def main(sizes: list[int], workers: int) -> None:
     columns = (
         "submissions",
         "each",
-        "processor, each",
         "to the first verdict",
         "after the kill",
         "coordinator, most",
     )
-    queries = ("one student's mark", "what is left to do", "everybody's points", "all that is known")
-    print(f"| {' | '.join((*columns, *queries))} |")
-    print(f"|{' --- |' * len((*columns, *queries))}")
+    print(f"| {' | '.join((*columns, *QUERIES))} |")
+    print(f"|{' --- |' * len((*columns, *QUERIES))}")
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
             print(row(Path(folder), size, workers), flush=True)
 
 
-def row(folder: Path, size: int, workers: int) -> str:
+def hand_in(folder: Path, size: int) -> None:
     for number in range(size):
         place = folder / "class" / f"s{number:05}"
         place.mkdir(parents=True)
         (place / "hour1_attention.py").write_text(ANSWER.format(number=number))
+
+
+# ── nothing is judged ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Pretending:
+    """Says of every check that it is still to do."""
+
+    tier = "none"
+
+    def run(self, jobs: Iterable[Job]) -> Generator[Done]:
+        for job in jobs:
+            said = (Verdict(hour=job.hour, exercise=c.exercise, check=c.check, state=State.TODO) for c in job.checks)
+            yield Done(job, tuple(zip((check.key for check in job.checks), said, strict=True)))
+
+
+def pretend(sizes: list[int]) -> None:
+    print(f"load {os.getloadavg()[0]:.1f} at the start")
+    columns = ("submissions", "taken in, each", "kept, each", "taken in again, all", "memory, most", "on disk")
+    print(f"| {' | '.join((*columns, *QUERIES))} |")
+    print(f"|{' --- |' * len((*columns, *QUERIES))}")
+    for size in sizes:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            print(process.submit(pretended, size).result(), flush=True)
+
+
+def pretended(size: int) -> str:
+    course = load_course(ROOT)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        hand_in(folder, size)
+        with open_gradebook(folder / "class.db") as book:
+            keys = Keys(course, 0)
+            taken = timed(lambda: take_in(book, course, [folder / "class"], Roster()))
+            kept = timed(lambda: judge_all(book, Pretending(), keys, to_do(book, course, keys, {1})))
+            again = timed(lambda: take_in(book, course, [folder / "class"], Roster()))
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        disk = (folder / "class.db").stat().st_size >> 20
+        costs = (
+            f"{1000 * taken / size:.2f} ms | {1000 * kept / size:.2f} ms | {again:.2f} s | {memory} MiB | {disk} MiB"
+        )
+        return f"| {size:,} | {costs} | {told(asked(folder / 'class.db'))} |"
+
+
+# ── the real command ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def row(folder: Path, size: int, workers: int) -> str:
+    hand_in(folder, size)
     book = folder / "class.db"
     first = run(folder / "class", book, workers, stop_at=size // 2)
     second = run(folder / "class", book, workers)
-    queries = " | ".join(f"{seconds:.2f} s" for seconds in asked(book))
     each = 1000 * (first.seconds + second.seconds) / (first.files + second.files)
-    processor = 1000 * second.processor / second.files
     most = max(first.memory, second.memory) >> 20
-    times = f"{each:.0f} ms | {processor:.0f} ms | {first.until_first:.1f} s | {second.until_first:.1f} s"
-    return f"| {size:,} | {times} | {most} MiB | {queries} |"
+    times = f"{each:.1f} ms | {first.until_first:.1f} s | {second.until_first:.1f} s"
+    return f"| {size:,} | {times} | {most} MiB | {told(asked(book))} |"
 
 
 def run(place: Path, book: Path, workers: int, stop_at: int | None = None) -> Run:
     before, began, peak, until_first = judged(book), monotonic(), 0, 0.0
-    used = processor()
     command = [sys.executable, "-m", "deepdive.cli", "grade", str(place), "--gradebook", str(book), "--hour", "1"]
     with subprocess.Popen(
         [*command, "--workers", str(workers)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -116,14 +169,7 @@ def run(place: Path, book: Path, workers: int, stop_at: int | None = None) -> Ru
                 child.kill()
                 break
             sleep(0.05)
-    spent = processor() - used if stop_at is None else 0.0
-    return Run(last - began - until_first, until_first, max(1, judged(book) - before), peak, spent)
-
-
-def processor() -> float:
-    """Seconds of processor time of all processes that have been started here and have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return Run(last - began - until_first, until_first, max(1, judged(book) - before), peak)
 
 
 def memory(pid: int) -> int:
@@ -161,6 +207,10 @@ def asked(path: Path) -> list[float]:
         ]
 
 
+def told(seconds: Sequence[float]) -> str:
+    return " | ".join(f"{each:.2f} s" for each in seconds)
+
+
 def timed(question: Callable[[], object]) -> float:
     began = monotonic()
     question()
@@ -172,5 +222,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sizes", type=int, nargs="*", default=[100, 1000, 10_000])
     parser.add_argument("--workers", type=int, default=workers_that_fit({1}))
-    told = parser.parse_args()
-    main(told.sizes, told.workers)
+    parser.add_argument("--pretend", action="store_true", help="judge nothing")
+    options = parser.parse_args()
+    pretend(options.sizes) if options.pretend else main(options.sizes, options.workers)

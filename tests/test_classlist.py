@@ -115,6 +115,23 @@ def test_a_zip_handed_in_to_moodle_lies_in_the_students_folder(taken: Taken) -> 
     assert "broken.zip: not a zip that can be read" in found["8"].submission.refused[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "student"),
+    [
+        (f"Eve_1_assignsubmission_file_x_8_assignsubmission_file_/{NAME}", "8"),
+        (f"Eve_1_2_8_assignsubmission_file_/{NAME}", "8"),
+        (f"Eve_1_2_x_8_assignsubmission_file_/{NAME}", "8"),
+        (f"Eve_1_8_assignsubmission_file_{NAME}", "8"),
+        ("roeeve_8_90211_x_1_assignsubmission_file_.zip", "8"),
+        ("Eve_8_assignsubmission_file_x_1_assignsubmission_file_.zip", "8"),
+    ],
+)
+def test_nobody_hands_in_for_somebody_else_by_a_name_of_their_choice(taken: Taken, name: str, student: str) -> None:
+    text: str | bytes = packed({NAME: "eve"}) if name.endswith(".zip") else "eve"
+    found = taken({name: text, f"Jane Doe_1_assignsubmission_file_/{NAME}": "jane"})
+    assert {who: content_of(each) for who, each in found.items()} == {"1": "jane", student: "eve"}
+
+
 def test_moodle_without_folders_puts_files_side_by_side(taken: Taken) -> None:
     assert content_of(taken({f"Jane Doe_1234567_assignsubmission_file_{NAME}": "jane"})["1234567"]) == "jane"
 

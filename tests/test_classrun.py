@@ -28,7 +28,7 @@ from deepdive.grading.policy import Attempt, Policy
 from deepdive.grading.work import Done
 from deepdive.jail.zygote import choose_tier
 from deepdive.verdict import State, Verdict
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Run
 
 FILE = "hour1_small.py"
 SEED = 7
@@ -448,42 +448,36 @@ def rows_of(where: Path) -> dict[str, list[object]]:
 
 @pytest.mark.skipif(choose_tier().tier is None, reason="no jail on this machine")
 def test_a_replay_judges_the_same_bytes_on_the_same_inputs_and_changes_nothing(
-    small_course: Course, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_course: Course, tmp_path: Path, run: Run
 ) -> None:
-    where = tmp_path / "class.db"
-    small_course = with_a_second_hour(small_course)
-    right = (small_course.root / "solutions" / FILE).read_text(encoding="utf-8")
+    course, where = with_a_second_hour(small_course), tmp_path / "class.db"
+    right = (course.root / "solutions" / FILE).read_text(encoding="utf-8")
     folder = tmp_path / "class" / "bob"
     folder.mkdir(parents=True)
     (folder / FILE).write_text(right.replace("return 2 * x", "return x + 1e-3"), encoding="utf-8")
-    options = console.Options({1}, workers=1)
-    assert console.grade_class(small_course, [tmp_path / "class"], str(where), None, options).jobs == 1
+    graded = run("deepdive", "grade", "class", "--gradebook", "class.db", "--hour", "1")
+    assert graded.returncode == 0, graded.stderr
     (folder / FILE).write_text(right, encoding="utf-8")  # what lies there now is not what was handed in
     before = rows_of(where)
-    capsys.readouterr()
-    assert console.replay(small_course, str(where), "bob", console.Options({1}))
-    told = capsys.readouterr().out
-    assert "2 of 5 checks pass; 0 came out differently than kept" in told
+    replayed = run("deepdive", "grade", "--gradebook", "class.db", "--replay", "bob")
+    assert replayed.returncode == 0, replayed.stderr
+    assert "2 of 5 checks pass; 0 came out differently than kept" in replayed.stdout
     with open_gradebook(where) as book:
-        (mark,) = marks(book, small_course, Keys(small_course, book.last_seed() or 0), Policy())
+        (mark,) = marks(book, course, Keys(course, book.last_seed() or 0), Policy())
     (random,) = (v for v in mark.record.verdicts if (v.hour, v.check) == (1, "test_doubles_every_value"))
     assert random.state is State.FAILED
-    assert random.got.split("…")[0].strip() in told  # the values, which depend on the seed
+    assert random.got.split("…")[0].strip() in replayed.stdout  # the values, which depend on the seed
     assert rows_of(where) == before
 
 
 @pytest.mark.skipif(choose_tier().tier is None, reason="no jail on this machine")
-def test_a_replay_tells_what_came_out_differently(
-    book: Gradebook, small_course: Course, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_replay_tells_what_came_out_differently(book: Gradebook, small_course: Course, run: Run) -> None:
     hand_in(book, anna=(small_course.root / "solutions" / FILE).read_text(encoding="utf-8"))
-    executor = Pretending(State.FAILED)
-    keys = Keys(small_course, SEED)
-    judge_all(book, executor, keys, to_do(book, small_course, keys, {1}))
-    assert not console.replay(small_course, str(tmp_path / "class.db"), "anna", console.Options({1}))
-    told = capsys.readouterr().out
-    assert "5 of 5 checks pass; 5 came out differently than kept" in told
-    assert "double · test_doubles_every_value: failed, now passed" in told
+    judged_by(Pretending(State.FAILED), book, small_course)
+    replayed = run("deepdive", "grade", "--gradebook", "class.db", "--replay", "anna")
+    assert replayed.returncode == 1
+    assert "5 of 5 checks pass; 5 came out differently than kept" in replayed.stdout
+    assert "double · test_doubles_every_value: failed, now passed" in replayed.stdout
 
 
 # --- what is seen ---

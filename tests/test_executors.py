@@ -17,7 +17,9 @@ from deepdive.grading import executors
 from deepdive.grading.classrun import jobs_of, judge_all, to_do
 from deepdive.grading.executors import Cluster, ExecutorError, Local, workers_that_fit
 from deepdive.grading.gradebook import open_gradebook
+from deepdive.grading.intake import MAX_BYTES
 from deepdive.grading.jobs import CheckKey, Job, Keys, digest
+from deepdive.grading.session import BARE, HEAVY, LIGHT, imports_for
 from deepdive.grading.work import Done, Setup
 from deepdive.jail.bounds import GIB
 from deepdive.jail.zygote import choose_tier
@@ -129,6 +131,42 @@ def written_class(course: Course, where: Path, count: int) -> None:
     right = (course.root / "solutions" / "hour1_small.py").read_text(encoding="utf-8")
     with open_gradebook(where) as book:
         hand_in(book, **{f"s{number:02}": f"{right}\n# {number}\n" for number in range(count)})
+
+
+@pytest.mark.parametrize(
+    ("hour", "source", "imports"),
+    [
+        (1, b"import numpy as np\n", BARE),
+        (1, b'"""See https://docs.pytorch.org/docs/stable/torch.html, from torch."""\n', BARE),
+        (1, b"import numpy as np, torch\n", LIGHT),
+        (2, b"def split():\n    from transformers import AutoTokenizer\n", LIGHT),
+        (1, b"x = 1; import torch.nn as nn\n", LIGHT),
+        (3, b"", HEAVY),
+    ],
+)
+def test_a_jail_has_imported_what_a_file_imports(hour: int, source: bytes, imports: tuple[str, ...]) -> None:
+    assert imports_for({hour}, [source]) == imports
+
+
+PARTS = [b"\n", b";import ", b":  ", b"from", b"import " + b"t" * 190 + b";", b"\n import torc"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_file_takes_long_to_be_looked_at(part: bytes) -> None:
+    # A search that grows with the square of a file's length would not come back today.
+    assert imports_for({1}, [part * (MAX_BYTES // len(part))]) == BARE
+
+
+@needs_jail
+def test_files_with_torch_and_without_are_judged_by_one_process(small_course: Course, tmp_path: Path) -> None:
+    right = (small_course.root / "solutions" / "hour1_small.py").read_text(encoding="utf-8")
+    with_torch = right.replace("return 2 * x", "import torch; return (2 * torch.from_numpy(x)).numpy()")
+    local = Local(Setup(str(small_course.root), (1,)), 1)
+    with open_gradebook(tmp_path / "class.db") as book:
+        hand_in(book, anna=right, bob=with_torch, carl=right + "# mine")
+        keys = Keys(small_course, SEED)
+        assert judge_all(book, local, keys, to_do(book, small_course, keys, {1})).problems.total() == 0
+        assert list(states_in(book).values()) == ["passed"] * 15
 
 
 class Killing:

@@ -87,7 +87,8 @@ def _mark(course: Course, place: Path, seed: int, *, unsafe: bool) -> Mark:
         use_offline()
     except AssetError as error:
         raise RuntimeError(str(error)) from error
-    with scratch() as folder, temporary_files_in(folder), open_jail(hours, unsafe=unsafe) as jail:
+    sources = submission.files.values()
+    with scratch() as folder, temporary_files_in(folder), open_jail(hours, unsafe=unsafe, sources=sources) as jail:
         verdicts = grade(course, submission, jail, seed=seed)
         tier = jail.tier
     record = record_of(course, verdicts, submission.name, seed, describe())

@@ -45,7 +45,10 @@ from deepdive.grading.marks import Student
 from deepdive.values import shorten
 
 LONGEST_ID = 200
-_MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?P<what>[a-z]+)_?(?P<file>.*)")
+# Moodle puts a name before it and, where there are no folders, a file's name behind it; either may look like it, for
+# students choose both. So in a folder's name the last number counts, and in a file's the first.
+_MOODLE_FOLDER = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<what>[a-z]+)_?(?P<file>)")
+_MOODLE_FILE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?P<what>[a-z]+)_?(?P<file>.*)")
 _CANVAS = re.compile(r"(?P<name>[^_]+)_(?P<late>LATE_)?(?P<id>\d+)_(?P<submission>\d+)_(?P<file>.+)", re.IGNORECASE)
 _GRADESCOPE = re.compile(r"submission_\d+")
 _METADATA = "submission_metadata.yml"
@@ -256,18 +259,28 @@ def _zips_among(members: Iterable[zipfile.ZipInfo], top: str) -> list[zipfile.Zi
 
 def _named(tops: Iterable[str]) -> bool:
     """Whether a course system gave these names."""
-    return any(pattern.fullmatch(top) for top in tops for pattern in (_MOODLE, _GRADESCOPE, _CANVAS))
+    return any(pattern.fullmatch(top) for top in tops for pattern in (_MOODLE_FILE, _GRADESCOPE, _CANVAS))
+
+
+def _told_by(name: str) -> re.Match[str] | None:
+    """What Canvas or Moodle tells by a name, of a file or, if it does not end like one, of a folder."""
+    if not name.lower().endswith(_KINDS):
+        return _MOODLE_FOLDER.fullmatch(name)  # Canvas makes none
+    match = _CANVAS.fullmatch(name)
+    if match and not match["file"].startswith("assignsubmission_"):  # else the name before it held two numbers
+        return match
+    return _MOODLE_FILE.fullmatch(name)
 
 
 def _side_by_side(name: str, course: Course) -> re.Match[str] | None:
     """A file of answers whose name says whose it is: Canvas puts all files of all students into one folder."""
-    match = _CANVAS.fullmatch(name) or _MOODLE.fullmatch(name)
+    match = _told_by(name)
     return match if match and hour_of(match["file"], course) else None
 
 
 def _only_text(name: str, names: Iterable[str]) -> bool:
     """What a student typed into Moodle's text field, next to the files."""
-    match = _MOODLE.fullmatch(name)
+    match = _MOODLE_FOLDER.fullmatch(name) or _MOODLE_FILE.fullmatch(name)
     if match is None or match["what"] == "file":
         return False
     return any(other.startswith(f"{match['name']}_{match['id']}_assignsubmission_file") for other in names)
@@ -298,9 +311,8 @@ def _of_files(
 
 def _who(top: str, roster: Roster) -> tuple[str, ...]:
     """What a name tells of whose it is: the id first."""
-    for pattern in (_MOODLE, _CANVAS):
-        if match := pattern.fullmatch(top):
-            return match["id"], match["name"]
+    if match := _told_by(top):
+        return match["id"], match["name"]
     stem = re.sub(r"\.(zip|py|ipynb)$", "", top, flags=re.IGNORECASE)
     parts = stem.split("-")  # assignment-login, and a login may hold hyphens of its own
     logins = ("-".join(parts[start:]) for start in range(1, len(parts)))

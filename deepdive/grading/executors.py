@@ -34,11 +34,7 @@ _CLOSING_SECONDS = 10
 _READY_SECONDS = 600.0  # to import everything and to try the jails, from a cold disk beside other work
 _JAILS_SECONDS = 120.0  # to start the jails of one job anew, beside other work
 _LAST_WORDS_SECONDS = 2.0  # for a process that hangs to write down where
-_LOGGERS = (
-    "distributed",
-    "distributed.client",
-    "distributed.utils",
-)  # what they log, tracebacks and all, is said here
+_LOGGERS = ("distributed", "distributed.client", "distributed.utils")  # whose tracebacks are sentences here
 _ADDRESS = re.compile(r"(tcp|tls|ucx|wss?)://\S+:\d{1,5}")  # Dask waits for a minute for what is none
 _IN_A_CHECK = re.compile(r'File ".*[/\\]checks[/\\](.+)", line (\d+) in (\w+)')
 
@@ -114,8 +110,7 @@ class Worker:
     def judge(self, job: Job) -> Done:
         """Judge a job. Raises WorkerLost, and WorkerHung when it takes longer than anything honest can."""
         self.get_ready()
-        self._send(job)
-        return msgspec.json.decode(self._answer(patience_with(job)), type=Done)
+        return msgspec.json.decode(self._answer(patience_with(job), to=job), type=Done)
 
     def _send(self, question: msgspec.Struct) -> None:
         assert self._process.stdin is not None
@@ -123,7 +118,8 @@ class Worker:
             self._process.stdin.write(msgspec.json.encode(question) + b"\n")
             self._process.stdin.flush()
 
-    def _answer(self, seconds: float) -> bytes:
+    def _answer(self, seconds: float, to: msgspec.Struct | None = None) -> bytes:
+        """The next line that it says, asked something or not; what is asked may be more than fits into a pipe."""
         assert self._process.stdout is not None
         line = b""
         late = threading.Event()
@@ -139,6 +135,8 @@ class Worker:
         timer.daemon = True
         timer.start()
         try:
+            if to is not None:
+                self._send(to)
             with suppress(ValueError):
                 line = self._process.stdout.readline()
         finally:
@@ -343,9 +341,7 @@ class Cluster:
                 _, job = futures.pop(future.key)
                 if future.status in ("cancelled", "lost"):
                     gone = f"the scheduler at {self._address} is gone"
-                    raise ExecutorError(
-                        f"{gone}; what was done is kept, and the same command goes on where this one was"
-                    )
+                    raise ExecutorError(f"{gone}; what was done is kept, and the same command goes on from there")
                 if future.status == "finished":
                     yield msgspec.json.decode(future.result(), type=Done)
                 else:

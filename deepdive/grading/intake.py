@@ -72,8 +72,8 @@ def take(place: Path, course: Course) -> Submission:
     """
     refused: list[str] = []
     if place.is_dir():
-        found = [*_in_folder(place, course, refused), *_in_zips(_zips_of(place), course, refused)]
-        files = _choose(found, course, refused)
+        within = [*_in_folder(place, course, refused), *_in_zips(_zips_of(place), course, refused)]
+        files = _choose(within, course, refused)
     elif place.suffix.lower() == ".zip":
         try:
             archive = open_zip(read_regular(place, MAX_ZIP_BYTES))

@@ -22,7 +22,7 @@ from deepdive.assets import use_offline
 from deepdive.course import Course, load_course
 from deepdive.grading.jobs import Job
 from deepdive.grading.run import judge_file
-from deepdive.grading.session import open_jail
+from deepdive.grading.session import imports_for, open_jail
 from deepdive.jail.zygote import Jail, JailError
 from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import Verdict
@@ -57,6 +57,27 @@ class Done(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
+class Jails:
+    """The jails of a working process: one for all jobs whose files need the same imports, opened with the first.
+
+    Args:
+        resources: what closes them.
+        unsafe: use none.
+    """
+
+    def __init__(self, resources: ExitStack, *, unsafe: bool) -> None:
+        self._resources, self._unsafe = resources, unsafe
+        self._open: dict[tuple[str, ...], Jail] = {}
+
+    def of(self, hour: int, source: bytes) -> Jail:
+        """The jail for a file. Raises RuntimeError when none is to be had."""
+        imports = imports_for({hour}, [source])
+        if imports not in self._open:
+            jail = open_jail({hour}, unsafe=self._unsafe, sources=[source])
+            self._open[imports] = self._resources.enter_context(jail)
+        return self._open[imports]
+
+
 def judged(course: Course, job: Job, jail: Jail) -> Done:
     """Judge one job."""
     keys = {check.check: check.key for check in job.checks}
@@ -76,13 +97,15 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
             folder = resources.enter_context(scratch())
             resources.enter_context(temporary_files_in(folder))
             course = load_course(Path(setup.root))
-            jail = resources.enter_context(open_jail(set(setup.hours), unsafe=setup.unsafe))
+            jails = Jails(resources, unsafe=setup.unsafe)
+            jail = jails.of(min(setup.hours), b"")  # to know at once whether there is one
         except Exception as error:
             _write(replies, Ready(problem=f"{type(error).__name__}: {error}"))
             return
         _write(replies, Ready(tier=jail.tier))
         for line in requests:
-            _write(replies, judged(course, msgspec.json.decode(line, type=Job), jail))
+            job = msgspec.json.decode(line, type=Job)
+            _write(replies, judged(course, job, jails.of(job.hour, job.content)))
 
 
 def _write(replies: BinaryIO, value: msgspec.Struct) -> None:

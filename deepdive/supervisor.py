@@ -78,10 +78,13 @@ class Supervisor:
     Args:
         work: what the child does with a request, an index of an item, giving JSON-able reports.
         wishes: a descriptor from which to read what is wanted next: as soon as there is something, the work is over.
+        first: what the child does before it is asked for anything.
     """
 
-    def __init__(self, work: Callable[[int], Reports], wishes: int | None = None) -> None:
-        self._work = work
+    def __init__(
+        self, work: Callable[[int], Reports], wishes: int | None = None, first: Callable[[], None] = lambda: None
+    ) -> None:
+        self._work, self._first = work, first
         self._wishes = [] if wishes is None else [wishes]
         self._child = 0
         self._requests: BinaryIO | None = None
@@ -134,7 +137,7 @@ class Supervisor:
         if self._child == 0:
             os.close(requests)
             os.close(replies)
-            _serve(self._work, os.fdopen(request_end, "rb"), os.fdopen(reply_end, "wb"))
+            _serve(self._work, self._first, os.fdopen(request_end, "rb"), os.fdopen(reply_end, "wb"))
         os.close(request_end)
         os.close(reply_end)
         self._requests, self._replies = os.fdopen(requests, "wb"), os.fdopen(replies, "rb")
@@ -179,11 +182,12 @@ class Supervisor:
             time.sleep(0.01)
 
 
-def _serve(work: Callable[[int], Reports], requests: BinaryIO, replies: BinaryIO) -> None:
+def _serve(work: Callable[[int], Reports], first: Callable[[], None], requests: BinaryIO, replies: BinaryIO) -> None:
     """The child's life: read a request, do it, reply; ends when the supervisor hangs up or Ctrl-C is pressed."""
     faulthandler.disable()  # the verdict says what happened; forty lines of frames would hide it
     code = 1
     try:
+        first()
         for line in requests:
             replies.write(json.dumps(work(int(line))).encode() + b"\n")
             replies.flush()

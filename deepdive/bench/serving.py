@@ -14,7 +14,7 @@ import json
 import os
 import select
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -25,9 +25,10 @@ from _pytest._io import TerminalWriter
 from deepdive.answer_files import LIBRARIES
 from deepdive.assets import use_offline
 from deepdive.bench.trying import Runner, show
-from deepdive.course import Course, load_course
+from deepdive.course import Course, Exercise, load_course
 from deepdive.supervisor import Cancelled
 
+_QUICK = 0.1  # seconds that all checks of an exercise take
 _WISHES = 0  # the descriptor of the standard input
 
 
@@ -38,6 +39,7 @@ class _Bench:
         self.course: Course = load_course(root)
         self._hours = set[int]()
         self._wanted = deque[ast.stmt | str]()
+        self.quick = list[Exercise]()  # tried last, and no burden on anybody when tried once more
         self._want_hours(hours)
 
     def _want_hours(self, hours: Iterable[int]) -> None:
@@ -70,6 +72,10 @@ class _Bench:
             show(self.course, runner.tried(exercises), TerminalWriter(sys.stdout))
         except RuntimeError as error:
             print(f"The kit itself failed, please report it:\n{error}", flush=True)
+        spent = Counter[str]()
+        for verdict in runner.found:
+            spent[verdict.exercise] += max(verdict.seconds, 1e-6)
+        self.quick = [exercise for exercise in exercises if 0 < spent[exercise.name] < _QUICK]
 
 
 def _imports_of(root: Path, hour: str) -> Iterator[ast.stmt | str]:
@@ -97,7 +103,7 @@ def _fork(bench: _Bench) -> None:
             pass
         gc.freeze()  # children share what is there for good
         with Runner(bench.course, _WISHES, bench.want) as runner:
-            runner.prepare()
+            runner.prepare(bench.quick)
             names = _last_wish()
             if names is None:
                 return

@@ -90,12 +90,14 @@ class Runner:
         """
         paths = {self._files.path(exercise) for exercise in exercises}
         before = {path: _content(path) for path in paths}
-        for index, (exercise, check) in enumerate(self._pieces):
-            if exercise in exercises and not check.long:
-                self.found.append(self._run(index))
-                yield exercise, self.found[-1]
-        if all(_content(path) == content for path, content in before.items()):
-            keep(self._course, self._files, self.found)
+        try:
+            for index, (exercise, check) in enumerate(self._pieces):
+                if exercise in exercises and not check.long:
+                    self.found.append(self._run(index))
+                    yield exercise, self.found[-1]
+        finally:  # also of a run that is ended in the middle
+            if all(_content(path) == content for path, content in before.items()):
+                keep(self._course, self._files, self.found)
 
     def _run(self, index: int) -> Verdict:
         if self._child is None:

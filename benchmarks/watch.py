@@ -2,10 +2,10 @@
 
     python benchmarks/watch.py 20 [softmax …]
 
-For two exercises each of hours 1 to 3, one whose checks are light and one whose are not, in a copy of the course whose
-answers are the solutions. Every save changes the function, so nothing is reused. Time runs from before the file is
-written until the line with the verdict has arrived from the terminal. The checks' own work is what the verdicts of the
-same run say they took.
+For two exercises each of hours 1 to 3, one whose checks are light and one whose are not, in a copy of the course with
+the solutions as answers. Every save changes the function, so nothing is reused. Time runs from before the file is
+written until the line with the verdict has arrived from the terminal. The checks' own work is what the verdicts of
+the same run say they took.
 """
 
 from __future__ import annotations

@@ -104,7 +104,10 @@ class Supervisor:
             self._requests.flush()
         except BrokenPipeError:
             return self._lost()
-        while self._replies not in (ready := select.select([self._replies, *self._wishes], [], [], _POLL_SECONDS)[0]):
+        while True:
+            ready: list[Any] = select.select([self._replies, *self._wishes], [], [], _POLL_SECONDS)[0]
+            if self._replies in ready:
+                break
             if ready:
                 os.kill(self._child, signal.SIGKILL)
                 self._end()

@@ -6,12 +6,15 @@ import re
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from deepdive.bench.watch import LOOK, events
+from deepdive.bench.watch import Answers as Seen
 from deepdive.course import Course
 from tests.conftest import ROOT, SOLUTION, Answers, Run
 
@@ -233,3 +236,36 @@ def test_ctrl_c_ends_it_without_a_word(small_course: Course, answers: Answers, m
     printed = str(told.value)
     assert "Traceback" not in printed
     assert os.waitpid(watching.pid, 0)[1] == 0
+
+
+def test_saves_are_seen_where_nobody_notifies(
+    small_course: Course, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_notifications(*_: object, **__: object) -> None:
+        raise OSError("OS file watch limit reached")
+
+    monkeypatch.setattr("watchfiles.watch", no_notifications)
+    answers(SOLUTION)
+    seen, stop = Seen(small_course), threading.Event()
+    found = []
+    for what, _ in events(small_course.root / "exercises", stop):
+        assert what == LOOK
+        look = seen.look(notified=False)
+        if look is None and not found:
+            answers(WRONG)
+            found.append("saved")
+        elif look is not None:
+            assert [exercise.name for exercise in look[0]] == ["double", "quadruple"]
+            break
+    stop.set()
+
+
+def test_a_file_that_is_just_being_written_is_looked_at_again(small_course: Course, answers: Answers) -> None:
+    answers(SOLUTION)
+    seen = Seen(small_course)
+    answers("")
+    assert seen.look() is None  # an editor empties a file before it writes it
+    answers(SOLUTION)
+    assert seen.look() is None
+    answers("")
+    assert seen.look(notified=False) is not None  # it has been empty for a while

@@ -14,7 +14,7 @@ import json
 import os
 import select
 import sys
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -73,7 +73,7 @@ class _Bench:
             show(self.course, runner.tried(exercises), TerminalWriter(sys.stdout))
         except RuntimeError as error:
             print(f"The kit itself failed, please report it:\n{error}", flush=True)
-        spent = Counter[str]()
+        spent = defaultdict[str, float](float)
         for verdict in runner.found:
             spent[verdict.exercise] += max(verdict.seconds, 1e-6)
         self.quick = [exercise for exercise in exercises if 0 < spent[exercise.name] < _QUICK][:_MOST]

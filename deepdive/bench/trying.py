@@ -194,8 +194,8 @@ def show(course: Course, tried: Iterable[tuple[Exercise, Verdict]], terminal: Te
                 title = Check(verdict.check, 0).title
                 write_line(terminal, f"{SIGN[verdict.state]} {exercise.name} · {title}", red=True)
             terminal.flush()
-        if exercise is worst and wrong[1:]:
-            write_line(terminal, also(exercise, wrong[1:], terminal.fullwidth))
+        if worst is not None and exercise is worst and wrong[1:]:
+            write_line(terminal, also(worst, wrong[1:], terminal.fullwidth))
         elif all(verdict.state is State.TODO and not verdict.likely for verdict in verdicts):
             waiting += 1
         elif not wrong:

@@ -33,7 +33,7 @@ def measure(functions: Functions) -> list[Model]:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     checkpoint = assets.checkpoint("sentiment")
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)  # type: ignore[no-untyped-call]
     model = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
     texts, labels = assets.reviews("test")
     every = len(texts) // REVIEWS  # the split is sorted by label: one from each stretch
@@ -74,7 +74,7 @@ def _quietly() -> Iterator[None]:
     from transformers.utils import logging
 
     before = logging.get_verbosity()
-    logging.set_verbosity_error()
+    logging.set_verbosity(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -97,7 +97,7 @@ def _weighs(model: Any, folder: Path) -> float:
 
 
 def _onnx(folder: Path) -> tuple[Answer, float]:
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession  # type: ignore[import-untyped]
 
     (path,) = folder.glob("*.onnx")
     session = InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -25,6 +25,7 @@ from _pytest._io import TerminalWriter
 from deepdive.answer_files import LIBRARIES
 from deepdive.assets import use_offline
 from deepdive.bench.trying import Runner, show
+from deepdive.bench.warm import TELLING
 from deepdive.course import Course, Exercise, load_course
 from deepdive.supervisor import Cancelled
 
@@ -100,8 +101,10 @@ def _imports_of(root: Path, hour: str) -> Iterator[ast.stmt | str]:
 def _fork(bench: _Bench) -> None:
     """Serve wishes until nobody can have any; between them, import what will be needed."""
     while True:
-        while not select.select([_WISHES], [], [], 0)[0] and bench.import_one():
-            pass
+        while not select.select([_WISHES], [], [], 0)[0]:
+            if not bench.import_one():
+                _tell_that_all_is_imported()
+                break
         gc.freeze()  # children share what is there for good
         with Runner(bench.course, _WISHES, bench.want) as runner:
             runner.prepare(bench.quick)
@@ -111,6 +114,11 @@ def _fork(bench: _Bench) -> None:
             if names:
                 with suppress(Cancelled):
                     bench.run(runner, names)
+
+
+def _tell_that_all_is_imported() -> None:
+    if telling := os.environ.pop(TELLING, ""):
+        os.close(int(telling))
 
 
 def _last_wish() -> list[str] | None:

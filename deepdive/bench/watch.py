@@ -233,6 +233,8 @@ class _Watching:
         elif reached:
             self._stop_pytest()
             self._at_hand = reached[0]
+            if not self._warm.ready:
+                say("\nOne moment: what the checks need is still being imported.")
             self._warm.start([exercise.name for exercise in reached])
 
     def press(self, key: str) -> None:

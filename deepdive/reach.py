@@ -18,6 +18,11 @@ _NOT_SEEN_THROUGH = {"globals", "locals", "vars", "eval", "exec", "getattr", "__
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
+def digest_of(tree: ast.Module, function: str) -> str:
+    """What `Reach.digest` gives, for who asks once."""
+    return Reach(tree).digest(function)
+
+
 @dataclass(frozen=True)
 class _Seen:
     """What there is to know of a statement: the names it uses, and a digest of all but its layout."""

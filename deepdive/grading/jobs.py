@@ -19,7 +19,7 @@ import msgspec
 import deepdive
 from deepdive.assets import describe
 from deepdive.course import Course, Exercise
-from deepdive.reach import Reach
+from deepdive.reach import digest_of
 
 _WEIGHTS = {"points", "minutes", "stretch"}
 _ENGINE = ("*.py", "jail/*.py", "grading/jailed.py", "grading/run.py", "assets/*.py")
@@ -77,16 +77,16 @@ class Keys:
 
     def _digests(self, hour: int) -> Iterable[tuple[Exercise, str, str]]:
         root, name = self._course.root, self._course.hour(hour).file_name
-        checks = Reach(_without_weights(ast.parse((root / "checks" / f"test_{name}").read_bytes())))
-        solution = Reach(ast.parse((root / "solutions" / name).read_bytes()))
+        checks = _without_weights(ast.parse((root / "checks" / f"test_{name}").read_bytes()))
+        solution = ast.parse((root / "solutions" / name).read_bytes())
         given = b""
         with suppress(OSError):
             given = (root / "checks" / "given" / name).read_bytes()
         shared = f"{self._kit} {describe()['fingerprint']} {sha256(given).hexdigest()}"
         for exercise in self._course.hour(hour).exercises:
-            right = solution.digest(exercise.name)
+            right = digest_of(solution, exercise.name)
             for check in exercise.checks:
-                yield exercise, check.name, f"{shared} {right} {checks.digest(check.name)}"
+                yield exercise, check.name, f"{shared} {right} {digest_of(checks, check.name)}"
 
 
 def digest(content: bytes) -> str:

@@ -105,7 +105,8 @@ class Supervisor:
         except BrokenPipeError:
             return self._lost()
         while True:
-            ready: list[Any] = select.select([self._replies, *self._wishes], [], [], _POLL_SECONDS)[0]
+            sources: list[Any] = [self._replies, *self._wishes]
+            ready = select.select(sources, [], [], _POLL_SECONDS)[0]
             if self._replies in ready:
                 break
             if ready:

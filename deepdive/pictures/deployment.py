@@ -6,6 +6,7 @@ does slows all of them alike.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 import warnings
@@ -71,16 +72,16 @@ def measure(functions: Functions) -> list[Model]:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Exporting and quantizing warn about their own future, at length."""
-    from transformers.utils import logging
+    from transformers.utils import logging as of_transformers
 
-    before = logging.get_verbosity()
-    logging.set_verbosity(logging.ERROR)
+    before = of_transformers.get_verbosity()
+    of_transformers.set_verbosity(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.set_verbosity(before)
+        of_transformers.set_verbosity(before)
 
 
 def _torch(model: Any) -> Answer:

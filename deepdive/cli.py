@@ -68,16 +68,22 @@ def check(
     ] = "",
     fresh: Annotated[bool, typer.Option("--fresh", help="Try unchanged answers again, too.")] = False,
     json: Annotated[Path | None, typer.Option(help="Write the verdicts to this file.")] = None,
+    against: Annotated[
+        str, typer.Option(metavar="WHERE", help="Whose answers: solutions, or a folder or file; yours when left out.")
+    ] = "",
 ) -> None:
     """Check your answers, as pytest does.
 
-    deepdive check softmax · deepdive check 2
+    deepdive check softmax · deepdive check 2 · deepdive check 1 --against solutions
     """
     import pytest
 
     course = _course()
     arguments = ["--no-header", "-q"] + (["--fresh"] if fresh else [])
     arguments += ["--deepdive-json", str(json.absolute())] if json else []
+    if against:
+        named = against in ("exercises", "solutions")
+        arguments.append(f"--against={against if named else Path(against).absolute()}")
     if what.isdigit():
         arguments += ["--hour", what]
     elif what:

@@ -80,6 +80,27 @@ def judge(
     )
 
 
+def verdict_on_loss(course: Course, files: AnswerFiles, exercise: Exercise, check: str, lost: Lost) -> Verdict:
+    """The verdict on a check whose process did not live to report; a file that could not be loaded is remembered."""
+    path = files.path(exercise)
+    if lost.loading:
+        problem = f"{files.shown(path)} took its process down while it was loaded: {lost.how}"
+        advice = f"Look at what {files.shown(path)} does outside of its functions."
+        error = AnswerFileError(problem, advice, timed_out=lost.hung, crashed=not lost.hung)
+        files.blame(path, error)
+        return verdict_on(course, exercise, check, None, error, path=path)
+    return Verdict(
+        hour=exercise.hour,
+        exercise=exercise.name,
+        check=check,
+        state=State.TIMEOUT if lost.hung else State.CRASHED,
+        called=exercise.signature,
+        expected=exercise.returns,
+        got=lost.how,
+        likely="One endless call into compiled code, perhaps `sum(range(10**12))`?" if lost.hung else "",
+    )
+
+
 def verdict_on(
     course: Course,
     exercise: Exercise,
@@ -156,27 +177,6 @@ def verdict_on(
         State.KIT_ERROR,
         got=describe_error(error),
         likely="The check itself broke on this answer: the kit's fault, not yours. Please report it.",
-    )
-
-
-def verdict_on_loss(course: Course, files: AnswerFiles, exercise: Exercise, check: str, lost: Lost) -> Verdict:
-    """The verdict on a check whose process did not live to report; a file that could not be loaded is remembered."""
-    path = files.path(exercise)
-    if lost.loading:
-        problem = f"{files.shown(path)} took its process down while it was loaded: {lost.how}"
-        advice = f"Look at what {files.shown(path)} does outside of its functions."
-        error = AnswerFileError(problem, advice, timed_out=lost.hung, crashed=not lost.hung)
-        files.blame(path, error)
-        return verdict_on(course, exercise, check, None, error, path=path)
-    return Verdict(
-        hour=exercise.hour,
-        exercise=exercise.name,
-        check=check,
-        state=State.TIMEOUT if lost.hung else State.CRASHED,
-        called=exercise.signature,
-        expected=exercise.returns,
-        got=lost.how,
-        likely="One endless call into compiled code, perhaps `sum(range(10**12))`?" if lost.hung else "",
     )
 
 

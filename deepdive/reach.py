@@ -7,6 +7,7 @@ every statement that runs when the module is loaded. Comments and layout reach n
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +18,22 @@ _NOT_SEEN_THROUGH = {"globals", "locals", "vars", "eval", "exec", "getattr", "__
 _Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
+def digest_of(tree: ast.Module, function: str) -> str:
+    """What `Reach.digest` gives, for who asks once."""
+    return Reach(tree).digest(function)
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What there is to know of a statement: the names it uses, and a digest of all but its layout."""
+
+    names: list[str]
+    digest: bytes
+
+
+Memory = dict[tuple[bytes, int, int | None], _Seen]
+
+
 class Reach:
     """What reaches the functions of one file; a statement is looked at once, however many functions are asked for.
 
@@ -24,21 +41,22 @@ class Reach:
         tree: the file, parsed.
         folder: where the file is; files beside it that it imports count as a whole.
         source: the file's text, for `lines`.
+        memory: what was found in statements of earlier versions of the file, by their text; is added to.
     """
 
-    def __init__(self, tree: ast.Module, folder: Path | None = None, source: bytes = b"") -> None:
+    def __init__(
+        self, tree: ast.Module, folder: Path | None = None, source: bytes = b"", memory: Memory | None = None
+    ) -> None:
         self._tree, self._folder = tree, folder
         self._source = source.splitlines()
-        self._named: dict[ast.stmt, list[str]] = {}
-        self._digests: dict[ast.stmt, bytes] = {}
+        self._memory = {} if memory is None else memory
+        self._seen: dict[ast.stmt, _Seen] = {}
 
     def digest(self, function: str) -> str:
         """A digest that changes with everything in the file that can change what a function does."""
         found = sha256(self._beside)
         for node in self._reached(function):
-            if node not in self._digests:
-                self._digests[node] = sha256(ast.dump(node).encode()).digest()
-            found.update(self._digests[node])
+            found.update(self._look(node).digest)
         return found.hexdigest()
 
     def lines(self, function: str) -> str:
@@ -72,9 +90,15 @@ class Reach:
         return [name for node in self._tree.body if not isinstance(node, _Definition) for name in self._names(node)]
 
     def _names(self, node: ast.stmt) -> list[str]:
-        if node not in self._named:
-            self._named[node] = names_in(node)
-        return self._named[node]
+        return self._look(node).names
+
+    def _look(self, node: ast.stmt) -> _Seen:
+        if node not in self._seen:
+            text = b"\n".join(self._source[lines_of(node)]), node.col_offset, node.end_col_offset
+            if text not in self._memory or not self._source:
+                self._memory[text] = _Seen(names_in(node), sha256(ast.dump(node).encode()).digest())
+            self._seen[node] = self._memory[text]
+        return self._seen[node]
 
     @cached_property
     def _beside(self) -> bytes:

@@ -78,10 +78,13 @@ class Supervisor:
     Args:
         work: what the child does with a request, an index of an item, giving JSON-able reports.
         wishes: a descriptor from which to read what is wanted next: as soon as there is something, the work is over.
+        first: what the child does before it is asked for anything.
     """
 
-    def __init__(self, work: Callable[[int], Reports], wishes: int | None = None) -> None:
-        self._work = work
+    def __init__(
+        self, work: Callable[[int], Reports], wishes: int | None = None, first: Callable[[], None] = lambda: None
+    ) -> None:
+        self._work, self._first = work, first
         self._wishes = [] if wishes is None else [wishes]
         self._child = 0
         self._requests: BinaryIO | None = None
@@ -101,7 +104,11 @@ class Supervisor:
             self._requests.flush()
         except BrokenPipeError:
             return self._lost()
-        while self._replies not in (ready := select.select([self._replies, *self._wishes], [], [], _POLL_SECONDS)[0]):
+        while True:
+            sources: list[Any] = [self._replies, *self._wishes]
+            ready = select.select(sources, [], [], _POLL_SECONDS)[0]
+            if self._replies in ready:
+                break
             if ready:
                 os.kill(self._child, signal.SIGKILL)
                 self._end()
@@ -136,7 +143,7 @@ class Supervisor:
             _die_with(supervisor)
             os.close(requests)
             os.close(replies)
-            _serve(self._work, os.fdopen(request_end, "rb"), os.fdopen(reply_end, "wb"))
+            _serve(self._work, self._first, os.fdopen(request_end, "rb"), os.fdopen(reply_end, "wb"))
         os.close(request_end)
         os.close(reply_end)
         self._requests, self._replies = os.fdopen(requests, "wb"), os.fdopen(replies, "rb")
@@ -190,11 +197,12 @@ def _die_with(supervisor: int) -> None:
         os._exit(1)
 
 
-def _serve(work: Callable[[int], Reports], requests: BinaryIO, replies: BinaryIO) -> None:
+def _serve(work: Callable[[int], Reports], first: Callable[[], None], requests: BinaryIO, replies: BinaryIO) -> None:
     """The child's life: read a request, do it, reply; ends when the supervisor hangs up or Ctrl-C is pressed."""
     faulthandler.disable()  # the verdict says what happened; forty lines of frames would hide it
     code = 1
     try:
+        first()
         for line in requests:
             replies.write(json.dumps(work(int(line))).encode() + b"\n")
             replies.flush()

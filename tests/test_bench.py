@@ -6,12 +6,15 @@ import re
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from deepdive.bench.watch import LOOK, events
+from deepdive.bench.watch import Answers as Seen
 from deepdive.course import Course
 from tests.conftest import ROOT, SOLUTION, Answers, Run
 
@@ -135,7 +138,7 @@ def test_what_is_saved_is_checked_at_once_and_only_what_the_edit_reaches(
     watching: Watching, answers: Answers
 ) -> None:
     answers(SOLUTION.replace("len(x) // 2 :]", "len(x) // 2 + 1 :]"))
-    printed = watching.until("hint halves")
+    printed = watching.until("h shows a hint")
     assert "✗ halves · splits in the middle" in printed
     assert "double" not in printed
     answers(WRONG)
@@ -172,7 +175,7 @@ def test_a_save_ends_the_run_that_is_going_on(watching: Watching, answers: Answe
     answers(SOLUTION.replace("return 2 * x", "import time; time.sleep(60)"))
     watching.until("---")
     answers(WRONG)
-    assert "✗ double" in watching.until("hint double", seconds=30)
+    assert "✗ double" in watching.until("h shows a hint", seconds=30)
 
 
 def test_an_answer_that_dies_or_hangs_or_prints_costs_its_own_verdict(small_course: Course, answers: Answers) -> None:
@@ -180,11 +183,11 @@ def test_an_answer_that_dies_or_hangs_or_prints_costs_its_own_verdict(small_cour
     watching = Watching(small_course.root, "--fork")
     watching.until("q quit")
     answers(SOLUTION.replace("return 2 * x", "import os; os._exit(3)"))
-    assert "with exit code 3" in watching.until("hint double")
+    assert "with exit code 3" in watching.until("h shows a hint")
     answers(SOLUTION.replace("return 2 * x", "print('the printed words'); return 3 * x"))
     assert "printed   the printed words" in watching.until("printed .*words")
     answers(SOLUTION.replace("return 2 * x", "breakpoint()"))
-    assert "breakpoint() stops in pytest only" in " ".join(watching.until("hint double").split())
+    assert "breakpoint() stops in pytest only" in " ".join(watching.until("h shows a hint").split())
     watching.press("q")
 
 
@@ -205,7 +208,7 @@ def test_keys_show_hints_the_next_step_and_quit(watching: Watching, answers: Ans
     watching.press("h")
     watching.until("deepdive watch softmax")
     answers(WRONG)
-    watching.until("hint double")
+    watching.until("h shows a hint")
     watching.press("h")
     watching.until("hint 1 of 3")
     watching.press("n")
@@ -221,7 +224,7 @@ def test_an_exercise_that_is_named_is_tried_at_once(small_course: Course, answer
     watching.press("q")
 
 
-@pytest.mark.parametrize("moment", ["Watching", "---", "hint double"])
+@pytest.mark.parametrize("moment", ["Watching", "---", "h shows a hint"])
 def test_ctrl_c_ends_it_without_a_word(small_course: Course, answers: Answers, moment: str) -> None:
     answers(WRONG.replace("return 3 * x", "import time; time.sleep(0.5); return 3 * x"))
     watching = Watching(small_course.root, "double")
@@ -233,3 +236,36 @@ def test_ctrl_c_ends_it_without_a_word(small_course: Course, answers: Answers, m
     printed = str(told.value)
     assert "Traceback" not in printed
     assert os.waitpid(watching.pid, 0)[1] == 0
+
+
+def test_saves_are_seen_where_nobody_notifies(
+    small_course: Course, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_notifications(*_: object, **__: object) -> None:
+        raise OSError("OS file watch limit reached")
+
+    monkeypatch.setattr("watchfiles.watch", no_notifications)
+    answers(SOLUTION)
+    seen, stop = Seen(small_course), threading.Event()
+    found = []
+    for what, _ in events(small_course.root / "exercises", stop):
+        assert what == LOOK
+        look = seen.look(notified=False)
+        if look is None and not found:
+            answers(WRONG)
+            found.append("saved")
+        elif look is not None:
+            assert [exercise.name for exercise in look[0]] == ["double", "quadruple"]
+            break
+    stop.set()
+
+
+def test_a_file_that_is_just_being_written_is_looked_at_again(small_course: Course, answers: Answers) -> None:
+    answers(SOLUTION)
+    seen = Seen(small_course)
+    answers("")
+    assert seen.look() is None  # an editor empties a file before it writes it
+    answers(SOLUTION)
+    assert seen.look() is None
+    answers("")
+    assert seen.look(notified=False) is not None  # it has been empty for a while

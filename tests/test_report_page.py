@@ -235,7 +235,7 @@ def test_what_passes_or_is_no_array_keeps_none(small_course: Course) -> None:
 
 def test_only_what_a_check_has_said_last_keeps_its_arrays(small_course: Course) -> None:
     first, second = (verdicts_on(small_course, "double", function)[0] for function in (np.abs, np.negative))
-    keys = [Keys("p", "first"), Keys("p", "second")]
+    keys = [Keys("first", "l"), Keys("second", "l")]
     for key, verdict in zip(keys, (first, second), strict=True):
         Kept(small_course, "").add([(key, verdict)])
     kept = json.loads((small_course.root / ".deepdive" / "verdicts.json").read_text())

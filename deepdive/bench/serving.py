@@ -14,7 +14,7 @@ import json
 import os
 import select
 import sys
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -25,9 +25,12 @@ from _pytest._io import TerminalWriter
 from deepdive.answer_files import LIBRARIES
 from deepdive.assets import use_offline
 from deepdive.bench.trying import Runner, show
-from deepdive.course import Course, load_course
+from deepdive.bench.warm import TELLING
+from deepdive.course import Course, Exercise, load_course
 from deepdive.supervisor import Cancelled
 
+_QUICK = 0.1  # seconds that all checks of an exercise take
+_MOST = 2  # exercises that are rehearsed
 _WISHES = 0  # the descriptor of the standard input
 
 
@@ -38,6 +41,7 @@ class _Bench:
         self.course: Course = load_course(root)
         self._hours = set[int]()
         self._wanted = deque[ast.stmt | str]()
+        self.quick = list[Exercise]()  # tried last, and no burden on anybody when tried once more
         self._want_hours(hours)
 
     def _want_hours(self, hours: Iterable[int]) -> None:
@@ -70,6 +74,10 @@ class _Bench:
             show(self.course, runner.tried(exercises), TerminalWriter(sys.stdout))
         except RuntimeError as error:
             print(f"The kit itself failed, please report it:\n{error}", flush=True)
+        spent = defaultdict[str, float](float)
+        for verdict in runner.found:
+            spent[verdict.exercise] += max(verdict.seconds, 1e-6)
+        self.quick = [exercise for exercise in exercises if 0 < spent[exercise.name] < _QUICK][:_MOST]
 
 
 def _imports_of(root: Path, hour: str) -> Iterator[ast.stmt | str]:
@@ -93,17 +101,24 @@ def _imports_of(root: Path, hour: str) -> Iterator[ast.stmt | str]:
 def _fork(bench: _Bench) -> None:
     """Serve wishes until nobody can have any; between them, import what will be needed."""
     while True:
-        while not select.select([_WISHES], [], [], 0)[0] and bench.import_one():
-            pass
+        while not select.select([_WISHES], [], [], 0)[0]:
+            if not bench.import_one():
+                _tell_that_all_is_imported()
+                break
         gc.freeze()  # children share what is there for good
         with Runner(bench.course, _WISHES, bench.want) as runner:
-            runner.prepare()
+            runner.prepare(bench.quick)
             names = _last_wish()
             if names is None:
                 return
             if names:
                 with suppress(Cancelled):
                     bench.run(runner, names)
+
+
+def _tell_that_all_is_imported() -> None:
+    if telling := os.environ.pop(TELLING, ""):
+        os.close(int(telling))
 
 
 def _last_wish() -> list[str] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_field
+
 import msgspec
 from msgspec.structs import replace
 
@@ -41,7 +43,12 @@ def kept_of(course: Course) -> Kept:
 
 def standing(course: Course) -> Board:
     """The board as it is known now."""
-    return board_of(course, verdicts_of(course), answers_of(course), "", changed=changed_stubs(course).lines)
+    board = board_of(course, verdicts_of(course), answers_of(course), "", changed=changed_stubs(course).lines)
+    untried = any(outcome.state is State.NOT_RUN for outcome in board.outcomes)
+    if untried and (board.step is None or board.step.doing == "write"):
+        step = Step("try", "what has changed since it was tried, or its checks have", "", "", "pytest")
+        return replace_field(board, step=step)
+    return board
 
 
 class Standing(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -26,8 +26,9 @@ from deepdive.callees import with_callees
 from deepdive.course import Check, Course, Exercise
 from deepdive.expect import WrongAnswer
 from deepdive.judge import judge, verdict_on, verdict_on_loss
+from deepdive.limits import TimeIsUp
 from deepdive.printed import capped, caught
-from deepdive.proof import check_function
+from deepdive.proof import check_function, checks_of
 from deepdive.report.block import SIGN, also, block, file_block, sentence
 from deepdive.report.terminal import write_block, write_line
 from deepdive.scratch import scratch, temporary_files_in
@@ -54,11 +55,13 @@ class Runner:
         self._files = answers_of(course)
         self._pieces = [(exercise, check) for exercise in course.exercises for check in exercise.checks]
         self._hung = set[str]()
+        self._rehearsed: Sequence[Exercise] = ()
+        self.found = list[Verdict]()
         self._resources = ExitStack()
         self._resources.enter_context(temporary_files_in(self._resources.enter_context(scratch())))
         self._child: Supervisor | None = None
         if supervisor.available():
-            self._child = Supervisor(self._in_child, wishes)
+            self._child = Supervisor(self._in_child, wishes, self._rehearse)
             self._resources.callback(self._child.close)
 
     def __enter__(self) -> Self:
@@ -67,8 +70,14 @@ class Runner:
     def __exit__(self, *_: object) -> None:
         self._resources.close()
 
-    def prepare(self) -> None:
-        """Fork the child that answers run in beforehand: with large libraries in memory that takes a while."""
+    def prepare(self, rehearsed: Sequence[Exercise] = ()) -> None:
+        """Fork the child that answers run in beforehand: with large libraries in memory that takes a while.
+
+        Args:
+            rehearsed: exercises that will probably be tried. The child tries the reference answers to them first, for
+                what it touches first is copied, page by page, which takes as long as the checks do.
+        """
+        self._rehearsed = rehearsed
         if self._child is not None:
             self._child.prepare()
 
@@ -81,13 +90,14 @@ class Runner:
         """
         paths = {self._files.path(exercise) for exercise in exercises}
         before = {path: _content(path) for path in paths}
-        found = list[Verdict]()
-        for index, (exercise, check) in enumerate(self._pieces):
-            if exercise in exercises and not check.long:
-                found.append(self._run(index))
-                yield exercise, found[-1]
-        if all(_content(path) == content for path, content in before.items()):
-            keep(self._course, self._files, found)
+        try:
+            for index, (exercise, check) in enumerate(self._pieces):
+                if exercise in exercises and not check.long:
+                    self.found.append(self._run(index))
+                    yield exercise, self.found[-1]
+        finally:  # also of a run that is ended in the middle
+            if all(_content(path) == content for path, content in before.items()):
+                keep(self._course, self._files, self.found)
 
     def _run(self, index: int) -> Verdict:
         if self._child is None:
@@ -104,6 +114,13 @@ class Runner:
         if verdict.state is State.TIMEOUT:
             self._hung.add(exercise.name)  # for the next child
         return verdict
+
+    def _rehearse(self) -> None:
+        solutions = AnswerFiles(self._course, self._course.root / "solutions")
+        with suppress(Exception, TimeIsUp), caught():
+            for exercise in self._rehearsed:
+                for check, seconds in checks_of(self._course, exercise):
+                    judge(self._course, exercise, check, solutions.answer(exercise, seconds))
 
     def _in_child(self, index: int) -> list[dict[str, Any]]:
         sys.breakpointhook = _no_debugger
@@ -177,8 +194,8 @@ def show(course: Course, tried: Iterable[tuple[Exercise, Verdict]], terminal: Te
                 title = Check(verdict.check, 0).title
                 write_line(terminal, f"{SIGN[verdict.state]} {exercise.name} · {title}", red=True)
             terminal.flush()
-        if exercise is worst and wrong[1:]:
-            write_line(terminal, also(exercise, wrong[1:], terminal.fullwidth))
+        if worst is not None and exercise is worst and wrong[1:]:
+            write_line(terminal, also(worst, wrong[1:], terminal.fullwidth))
         elif all(verdict.state is State.TODO and not verdict.likely for verdict in verdicts):
             waiting += 1
         elif not wrong:

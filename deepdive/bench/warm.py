@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from typing import Any, Protocol
 
 from deepdive import supervisor
 
+TELLING = "DEEPDIVE_TELLING"  # in the environment: a descriptor to close as soon as everything is imported
 _PATIENCE = 1.0  # seconds, for a process that may be in the middle of an import
 _GPU = Path("/dev/nvidiactl")
 # Ctrl-C is for the process that watches: it ends the others.
@@ -27,6 +29,10 @@ OWN_GROUP: dict[str, Any] = {} if sys.platform == "win32" else {"process_group":
 
 class Warm(Protocol):
     """What tries exercises, one run at a time."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has imported everything."""
 
     def start(self, exercises: Sequence[str]) -> None:
         """End the run that is going on, if any, and try these."""
@@ -52,7 +58,13 @@ class Forking:
 
     def __init__(self, root: Path, hours: Iterable[int]) -> None:
         self._root, self._hours = root, set(hours)
-        self._process = _begin("fork", root, self._hours)
+        self._news, telling = os.pipe()
+        self._process = _begin("fork", root, self._hours, telling)
+        os.close(telling)
+
+    @property
+    def ready(self) -> bool:
+        return bool(select.select([self._news], [], [], 0)[0])  # it closes its end
 
     def start(self, exercises: Sequence[str]) -> None:
         if self._process.poll() is not None:  # somebody has ended it
@@ -69,6 +81,7 @@ class Forking:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_PATIENCE)
         end(self._process)
+        os.close(self._news)
 
 
 class Spare:
@@ -83,6 +96,8 @@ class Spare:
         self._root, self._hours = root, set(hours)
         self._running: subprocess.Popen[bytes] | None = None
         self._next = _begin("once", root, self._hours)
+
+    ready = True  # for all that anybody knows
 
     def start(self, exercises: Sequence[str]) -> None:
         self.stop()
@@ -100,9 +115,12 @@ class Spare:
         end(self._next)
 
 
-def _begin(how: str, root: Path, hours: Iterable[int]) -> subprocess.Popen[bytes]:
+def _begin(how: str, root: Path, hours: Iterable[int], telling: int | None = None) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "deepdive.bench.serving", how, str(root), *map(str, sorted(hours))]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, **OWN_GROUP)
+    if telling is None:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, **OWN_GROUP)
+    variables = {**os.environ, TELLING: str(telling)}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, env=variables, pass_fds=[telling], **OWN_GROUP)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -22,7 +22,7 @@ from deepdive.bench.hints import next_hint, print_hint
 from deepdive.bench.standing import standing
 from deepdive.bench.warm import OWN_GROUP, Forking, Spare, Warm, end, fork_is_safe
 from deepdive.course import Course, CourseError, Exercise, Hour, load_course
-from deepdive.reach import Reach
+from deepdive.reach import Memory, Reach
 from deepdive.report.terminal import say
 
 SAVED, LOOK, KEY = "saved", "look", "key"  # a notification; nothing for a while, which may mean there are none; a key
@@ -43,6 +43,7 @@ class Answers:
         self._stamps: dict[Path, tuple[int, int]] = {}
         self._contents: dict[Path, bytes] = {}
         self._digests: dict[str, str] = {}
+        self._memory: Memory = {}
         self.errors: dict[Path, str] = {}
         self.look()
 
@@ -87,7 +88,7 @@ class Answers:
         except (ValueError, RecursionError, MemoryError) as error:
             self.errors[path] = f"✗ exercises/{path.name} cannot be read: {error}"
             return {}
-        reach = Reach(tree, path.parent)
+        reach = Reach(tree, path.parent, content or b"", self._memory)
         return {exercise.name: reach.digest(exercise.name) for exercise in hour.exercises}
 
 
@@ -232,6 +233,8 @@ class _Watching:
         elif reached:
             self._stop_pytest()
             self._at_hand = reached[0]
+            if not self._warm.ready:
+                say("\nOne moment: what the checks need is still being imported.")
             self._warm.start([exercise.name for exercise in reached])
 
     def press(self, key: str) -> None:

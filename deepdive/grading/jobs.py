@@ -19,7 +19,7 @@ import msgspec
 import deepdive
 from deepdive.assets import describe
 from deepdive.course import Course, Exercise
-from deepdive.reach import Reach
+from deepdive.reach import digest_of
 
 _WEIGHTS = {"points", "minutes", "stretch"}
 _ENGINE = ("*.py", "jail/*.py", "grading/jailed.py", "grading/run.py", "assets/*.py")
@@ -92,18 +92,18 @@ class Keys:
 
     def _digests(self, hour: int) -> Iterable[tuple[Exercise, str, str]]:
         root, name = self._course.root, self._course.hour(hour).file_name
-        checks = Reach(_without_weights(ast.parse((root / "checks" / f"test_{name}").read_bytes())))
-        solution = Reach(ast.parse((root / "solutions" / name).read_bytes()))
+        checks = _without_weights(ast.parse((root / "checks" / f"test_{name}").read_bytes()))
+        solution = ast.parse((root / "solutions" / name).read_bytes())
         given = b""
         with suppress(OSError):
             given = (root / "checks" / "given" / name).read_bytes()
         shared = f"{self._kit} {describe()['fingerprint']} {sha256(given).hexdigest()}"
         for exercise in self._course.hour(hour).exercises:
-            right = solution.digest(exercise.name)
+            right = digest_of(solution, exercise.name)
             for check in exercise.checks:
                 # One that takes minutes is not run where a quicker one finds something wrong: it depends on them all.
                 judges = [each.name for each in exercise.checks] if check.long else [check.name]
-                digests = " ".join(checks.digest(name) for name in judges)
+                digests = " ".join(digest_of(checks, name) for name in judges)
                 yield exercise, check.name, f"{shared} {right} {check.name} {digests}"
 
 

@@ -6,6 +6,7 @@ does slows all of them alike.
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import time
 import warnings
@@ -33,7 +34,7 @@ def measure(functions: Functions) -> list[Model]:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     checkpoint = assets.checkpoint("sentiment")
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)  # type: ignore[no-untyped-call]
     model = AutoModelForSequenceClassification.from_pretrained(checkpoint).eval()
     texts, labels = assets.reviews("test")
     every = len(texts) // REVIEWS  # the split is sorted by label: one from each stretch
@@ -71,16 +72,16 @@ def measure(functions: Functions) -> list[Model]:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Exporting and quantizing warn about their own future, at length."""
-    from transformers.utils import logging
+    from transformers.utils import logging as of_transformers
 
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
+    before = of_transformers.get_verbosity()
+    of_transformers.set_verbosity(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logging.set_verbosity(before)
+        of_transformers.set_verbosity(before)
 
 
 def _torch(model: Any) -> Answer:
@@ -97,7 +98,7 @@ def _weighs(model: Any, folder: Path) -> float:
 
 
 def _onnx(folder: Path) -> tuple[Answer, float]:
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession  # type: ignore[import-untyped]
 
     (path,) = folder.glob("*.onnx")
     session = InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -199,7 +199,8 @@ def test_known_answers_get_the_same_verdicts_jailed_and_not(
             assert all({v.state for v in side} & WRONG for side in (expected, graded)), known.name
             continue
         pairs = [(a, b) for a, b in zip(expected, graded, strict=True) if not undecided(a, b)]
-        assert not [(told(a), a.mistake, told(b), b.mistake) for a, b in pairs if not same(a, b)], known.name
+        differing = [(told(a), a.mistake, told(b), b.mistake) for a, b in pairs if not same(a, b)]
+        assert not differing, f"{known.name}, in process and jailed: {differing}"  # all of it, which pytest shortens
 
 
 @needs_jail

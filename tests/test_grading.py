@@ -122,7 +122,8 @@ def test_known_answers_get_the_same_verdicts_jailed_and_not(
     wrong = [known for known in known_ones if known.kind is Kind.MISTAKE]
     chosen = (*right[:most], *wrong[:most])
     here = [try_answer(COURSE, known) for known in chosen]
-    assert not differences(COURSE, here, [try_jailed(COURSE, known, jail) for known in chosen])
+    differing = differences(COURSE, here, [try_jailed(COURSE, known, jail) for known in chosen])
+    assert not differing, "\n".join(differing)  # all of it, which pytest shortens
 
 
 @needs_jail

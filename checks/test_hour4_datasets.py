@@ -707,10 +707,10 @@ def test_reads_no_further_than_it_must(answer, given):
 @exercise("stream_reviews")
 def test_holds_little_in_memory(answer, given):
     texts, _ = sample_reviews(100, seed=2)
-    # 80,000 reviews, 106 MB of text. How much more memory the process held at its peak, in MB, 8 runs: the solution
-    # 6 to 15, `iter_batches` of pyarrow 9 to 11; all of it by pandas 150 to 159, listed from a stream 245 to 283,
-    # listed from a loaded dataset 196 to 248. (Loaded, not listed: 5 to 35, as it is on disk, which the
-    # check above finds.)
+    # 80,000 reviews, 106 MB of text. How much more memory the process held at its peak, in MB, on two busy cores: the
+    # solution 12 to 14 (6 runs), `iter_batches` of pyarrow 10 to 11 (2), listed from a stream 158 to 162 (2). Loaded,
+    # not listed, 17 to 32 (7), as it is on disk, which the check above finds. By another measure, before freed memory
+    # went back at once: all of it by pandas 150 to 159, listed from a loaded dataset 196 to 248 (8).
     small = given(handed.large_parquet, "small.parquet", texts, 1)
     expect(answer(small, 1), "first row").equals([{"text": texts[0], "label": 0}])  # imports are not counted
     large = given(handed.large_parquet, "large.parquet", texts, 80)

@@ -70,7 +70,7 @@ def test_a_graded_run_is_silent(home: Path, wrong: Path, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     assert "✗ strip_markup" in done.stdout
     record = (tmp_path / "wrong.json").read_text(encoding="utf-8")
-    assert json.loads(record)["possible"] == 28
+    assert "failed" in {v["state"] for v in json.loads(record)["verdicts"] if v["exercise"] == "strip_markup"}
     assert BAR not in done.stdout + done.stderr + record
     assert list(home.iterdir()) == []
 

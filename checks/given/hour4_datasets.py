@@ -284,8 +284,8 @@ def peak_of(function: Callable[..., Any], data_files: str, n: int) -> tuple[Any,
 def _freed_at_once() -> Iterator[None]:
     """Let memory that is freed go back to the system at once, so that what a process holds is what it uses.
 
-    Allocators keep some of it for later. With Arrow's own, the peak of one and the same function lay anywhere between
-    4 and 44 MB on a busy machine, and between 12 and 14 MB this way.
+    Allocators keep some of it for later. With Arrow's own, the peak of the solution lay anywhere between 6 and 30 MB,
+    the more the busier the machine was, and between 12 and 14 MB this way.
     """
     import pyarrow as pa
 

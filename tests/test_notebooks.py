@@ -1,5 +1,7 @@
 """Notebooks: made from the same source, checked where they stand, and carried to modules and back."""
 
+import ast
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,11 +12,12 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 
-from deepdive.bench.magics import checked, told
+from deepdive.bench.magics import _as_in_a_module, checked, told
 from deepdive.bench.notebooks import module_of, notebook_of, solved
 from deepdive.build import stub_of
 from deepdive.course import Course, Hour, load_course
 from deepdive.diagnose import known_mistakes
+from deepdive.source import function_in, names_in
 from deepdive.verdict import read_record
 from tests.conftest import ROOT, SOLUTION, Answers, Run
 
@@ -38,6 +41,34 @@ def test_a_notebook_is_valid_and_has_a_check_after_every_exercise(hour: Hour) ->
     assert notebook == notebook_of(COURSE, hour, stub_of((ROOT / "solutions" / hour.file_name).read_text()))
 
 
+@pytest.mark.parametrize("hour", COURSE.hours, ids=lambda hour: hour.topic)
+def test_whatever_an_exercise_uses_stands_above_it(hour: Hour) -> None:
+    """So that its check can run as soon as its own cell has."""
+    tree = ast.parse((ROOT / "solutions" / hour.file_name).read_text())
+    defined = {node.name: node.lineno for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    for exercise in hour.exercises:
+        function = function_in(tree, exercise.name)
+        assert function is not None
+        below = [name for name in names_in(function) if defined.get(name, 0) > function.lineno]
+        assert below == [], exercise.name
+
+
+def test_a_check_may_start_an_event_loop_within_the_kernels_own() -> None:
+    async def in_a_kernel() -> int:
+        with _as_in_a_module():
+            found = asyncio.run(asyncio.sleep(0, 7))
+        assert asyncio.get_running_loop() is loop_of_now[0]
+        await asyncio.sleep(0)
+        return found
+
+    async def main() -> int:
+        loop_of_now.append(asyncio.get_running_loop())
+        return await in_a_kernel()
+
+    loop_of_now: list[asyncio.AbstractEventLoop] = []
+    assert asyncio.run(main()) == 7
+
+
 @pytest.mark.parametrize(
     "hour",
     [pytest.param(hour, marks=[pytest.mark.slow] if hour.number > 1 else []) for hour in COURSE.hours],
@@ -51,7 +82,7 @@ def test_the_notebook_of_a_solution_runs_from_top_to_bottom_and_every_check_pass
         for cell in notebook.cells
         if cell.source.startswith("%check")
         for output in cell.outputs
-        if "data" in output
+        if output["output_type"] == "execute_result"
     ]
     assert len(told) == len(hour.exercises)
     assert [text for text in told if not text.startswith("✓")] == []

@@ -55,18 +55,14 @@ def test_whatever_an_exercise_uses_stands_above_it(hour: Hour) -> None:
 
 def test_a_check_may_start_an_event_loop_within_the_kernels_own() -> None:
     async def in_a_kernel() -> int:
+        loop = asyncio.get_running_loop()
         with _as_in_a_module():
             found = asyncio.run(asyncio.sleep(0, 7))
-        assert asyncio.get_running_loop() is loop_of_now[0]
+        assert asyncio.get_running_loop() is loop
         await asyncio.sleep(0)
         return found
 
-    async def main() -> int:
-        loop_of_now.append(asyncio.get_running_loop())
-        return await in_a_kernel()
-
-    loop_of_now: list[asyncio.AbstractEventLoop] = []
-    assert asyncio.run(main()) == 7
+    assert asyncio.run(in_a_kernel()) == 7
 
 
 @pytest.mark.parametrize(

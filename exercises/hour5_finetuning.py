@@ -318,6 +318,16 @@ def overfit_one_batch(checkpoint: str, batch: dict[str, torch.Tensor], steps: in
     raise NotImplementedError
 
 
+def _checked(probabilities: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays, the probabilities in float64; refuses what does not fit together."""
+    probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
+    if probabilities.ndim != 2:
+        raise ValueError(f"probabilities must be (N, C), got shape {probabilities.shape}")
+    if labels.shape != probabilities.shape[:1]:
+        raise ValueError(f"labels must be ({len(probabilities)},), got shape {labels.shape}")
+    return probabilities, labels
+
+
 def worst_mistakes(probabilities: np.ndarray | torch.Tensor, labels: np.ndarray | torch.Tensor, k: int) -> list[int]:
     """Find the wrong predictions that the model was surest of: the texts to read first.
 
@@ -370,13 +380,3 @@ def calibration_error(
         0.25
     """
     raise NotImplementedError
-
-
-def _checked(probabilities: Any, labels: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Both as arrays, the probabilities in float64; refuses what does not fit together."""
-    probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
-    if probabilities.ndim != 2:
-        raise ValueError(f"probabilities must be (N, C), got shape {probabilities.shape}")
-    if labels.shape != probabilities.shape[:1]:
-        raise ValueError(f"labels must be ({len(probabilities)},), got shape {labels.shape}")
-    return probabilities, labels

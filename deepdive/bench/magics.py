@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -114,12 +116,28 @@ def checked(name: str, namespace: dict[str, Any]) -> Told:
 def _judge(course: Course, exercise: Exercise, function: Any) -> list[Verdict]:
     path = Path(function.__code__.co_filename) if hasattr(function, "__code__") else Path()
     verdicts = []
-    with scratch() as folder, temporary_files_in(folder):
+    with scratch() as folder, temporary_files_in(folder), _as_in_a_module():
         for check, seconds in checks_of(course, exercise):
             verdicts.append(judge(course, exercise, check, Answer(exercise, function, seconds), path=path))
             if verdicts[-1].state in (State.TODO, State.TIMEOUT):
                 break
     return verdicts
+
+
+@contextmanager
+def _as_in_a_module() -> Iterator[None]:
+    """A kernel runs in an event loop, in which no other may be started, and shows progress that nobody asked for."""
+    from IPython.utils.capture import capture_output
+
+    loop = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        with capture_output(stdout=False, stderr=False):
+            yield
+    finally:
+        if loop is not None:
+            asyncio.set_event_loop(loop)  # whoever starts another leaves none behind
+        asyncio._set_running_loop(loop)
 
 
 def told(exercise: Exercise, verdicts: list[Verdict]) -> Told:

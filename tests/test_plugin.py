@@ -502,6 +502,7 @@ def test_is_fast(answer):
 def test_ctrl_c_ends_an_answer_that_will_not_end(answers: Answers, small_course: Course) -> None:
     answers(
         with_double(
+            "open('begun', 'w')\n"
             "while True:\n    try:\n        while True:\n            pass\n    except BaseException:\n        pass"
         )
     )
@@ -512,7 +513,9 @@ def test_ctrl_c_ends_an_answer_that_will_not_end(answers: Answers, small_course:
         text=True,
         start_new_session=True,
     )
-    time.sleep(3)
+    while not (small_course.root / "begun").exists():
+        assert started.poll() is None
+        time.sleep(0.1)
     os.killpg(started.pid, signal.SIGINT)
     out, _ = started.communicate(timeout=30)
     assert started.returncode == 2

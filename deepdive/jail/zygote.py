@@ -190,7 +190,11 @@ class Job:
         """Name the limit behind a death that the warden only saw."""
         limit = told.limit
         if limit is None and told.signal is not None:
-            if told.signal in (signal.SIGKILL, signal.SIGXCPU) and told.cpu_seconds > 0.9 * self._bounds.cpu_seconds:
+            allowed = self._bounds.cpu_seconds
+            # What a process is told of its own time lags a few ticks behind what the kernel goes by.
+            if told.signal in (signal.SIGKILL, signal.SIGXCPU) and told.cpu_seconds > min(
+                0.9 * allowed, allowed - 0.5
+            ):
                 limit = "cpu"
             elif told.signal == signal.SIGKILL and not self._owns_sandbox:
                 limit = "memory"  # nothing in its namespaces can kill their first process: it was the kernel

@@ -33,12 +33,14 @@ from deepdive.grading.jobs import Job, Keys
 from deepdive.grading.marks import Student
 from deepdive.grading.work import Done, Jails, judged
 from deepdive.scratch import scratch
+from deepdive.threads import use_one_thread
 from deepdive.verdict import State, Verdict
 
 ROOT = Path(__file__).parent.parent
 
 
 def main(count: int, numbers: list[int]) -> None:
+    use_one_thread()
     use_offline()
     course = load_course(ROOT)
     print(f"load {os.getloadavg()[0]:.1f} at the start; medians of {count} submissions")

@@ -512,6 +512,7 @@ def test_ctrl_c_ends_an_answer_that_will_not_end(answers: Answers, small_course:
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background have it ignored
     )
     while not (small_course.root / "begun").exists():
         assert started.poll() is None

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from deepdive.course import Course, load_course
 from deepdive.proof import Kind, known_answers
-from deepdive.reach import reached
+from deepdive.reach import Reach
 from tests.attacks.build import FILE, ROOT, SOLUTION, file_of
 from tests.attacks.odd import ODD
 from tests.attacks.table import ATTACKS
@@ -85,7 +85,7 @@ def _answering(exercise: str, wrong: str) -> str:
     """All solutions, and after them a known mistake in the place of one; mistakes call the right ones `right`."""
     tree = ast.parse((ROOT / "checks" / "mistakes" / FILE).read_text(encoding="utf-8"))
     parts = []
-    for node in reached(tree, wrong):
+    for node in Reach(tree).reached(wrong):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in ("deepdive", "solutions"):
             continue
         if isinstance(node, ast.FunctionDef):

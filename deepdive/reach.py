@@ -55,19 +55,19 @@ class Reach:
     def digest(self, function: str) -> str:
         """A digest that changes with everything in the file that can change what a function does."""
         found = sha256(self._beside)
-        for node in self._reached(function):
+        for node in self.reached(function):
             found.update(self._look(node).digest)
         return found.hexdigest()
 
     def lines(self, function: str) -> str:
         """A digest of the very lines that can show up in a traceback of the function, with their numbers."""
         found = sha256()
-        for node in self._reached(function):
+        for node in self.reached(function):
             here = lines_of(node)
             found.update(b"%d\n%b\n" % (here.start, b"\n".join(self._source[here])))
         return found.hexdigest()
 
-    def _reached(self, function: str) -> list[ast.stmt]:
+    def reached(self, function: str) -> list[ast.stmt]:
         """The top-level statements that reach a function, in the file's order."""
         names = [function, *self._loose]
         wanted: set[str] = set()

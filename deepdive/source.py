@@ -1,8 +1,17 @@
-"""Where things stand in a file of Python."""
+"""What stands in a file of Python, and where."""
 
 from __future__ import annotations
 
 import ast
+from pathlib import Path
+
+
+def content_of(path: Path) -> bytes:
+    """A file's bytes; none where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def function_in(tree: ast.Module, name: str) -> ast.FunctionDef | None:

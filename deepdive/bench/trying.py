@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import msgspec
@@ -32,6 +31,7 @@ from deepdive.proof import check_function, checks_of
 from deepdive.report.block import SIGN, also, block, file_block, sentence
 from deepdive.report.terminal import write_block, write_line
 from deepdive.scratch import scratch, temporary_files_in
+from deepdive.source import content_of
 from deepdive.supervisor import Lost, Supervisor
 from deepdive.verdict import WRONG, State, Verdict
 
@@ -89,14 +89,14 @@ class Runner:
             RuntimeError: the kit itself failed; with the traceback.
         """
         paths = {self._files.path(exercise) for exercise in exercises}
-        before = {path: _content(path) for path in paths}
+        before = {path: content_of(path) for path in paths}
         try:
             for index, (exercise, check) in enumerate(self._pieces):
                 if exercise in exercises and not check.long:
                     self.found.append(self._run(index))
                     yield exercise, self.found[-1]
         finally:  # also of a run that is ended in the middle
-            if all(_content(path) == content for path, content in before.items()):
+            if all(content_of(path) == content for path, content in before.items()):
                 keep(self._course, self._files, self.found)
 
     def _run(self, index: int) -> Verdict:
@@ -154,13 +154,6 @@ def keep(course: Course, files: AnswerFiles, verdicts: Iterable[Verdict]) -> Non
     exercises = ((course.exercise(verdict.exercise), verdict) for verdict in verdicts)
     keyed = ((kept.keys(exercise, verdict.check, files.path(exercise)), verdict) for exercise, verdict in exercises)
     kept.add((keys, verdict) for keys, verdict in keyed if keys is not None)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
 
 
 def _no_debugger(*_: object, **__: object) -> NoReturn:

@@ -24,6 +24,7 @@ from deepdive.bench.warm import OWN_GROUP, Forking, Spare, Warm, end, fork_is_sa
 from deepdive.course import Course, CourseError, Exercise, Hour, load_course
 from deepdive.reach import Memory, Reach
 from deepdive.report.terminal import say
+from deepdive.source import content_of
 
 SAVED, LOOK, KEY = "saved", "look", "key"  # a notification; nothing for a while, which may mean there are none; a key
 _SETTLE = 2  # milliseconds: editors save in two or three steps
@@ -57,7 +58,7 @@ class Answers:
         if not notified and stamps == self._stamps:
             return None
         self._stamps = stamps
-        contents = {path: _content(path) for path in stamps}
+        contents = {path: content_of(path) for path in stamps}
         if any(not text and self._contents.get(path) for path, text in contents.items()) and notified:
             self._stamps = {}  # somebody is in the middle of writing it, or has emptied it: look again
             return None
@@ -98,13 +99,6 @@ def _stamp(path: Path) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return found.st_mtime_ns, found.st_size
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
 
 
 def events(folder: Path, stop: threading.Event) -> Iterator[tuple[str, str]]:

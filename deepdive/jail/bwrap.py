@@ -17,8 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deepdive.threads import ONE_THREAD
-
+from ..threads import ONE_THREAD
 from .bounds import MIB
 
 KIT = Path(__file__).resolve().parents[2]

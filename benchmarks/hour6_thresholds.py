@@ -1,6 +1,7 @@
 """What hour 6's thresholds are set from, ten minutes for 20 runs; and whether they keep their word, so often.
 
     python benchmarks/hour6_thresholds.py 20
+    python benchmarks/hour6_thresholds.py tiny 20         # of tiny models only, two minutes
     python benchmarks/hour6_thresholds.py speed 50           # verdicts on speed
     python benchmarks/hour6_thresholds.py speed 50 busy      # and with one process more for each core
 
@@ -111,15 +112,20 @@ def main():
     from transformers import AutoTokenizer
 
     torch.set_num_threads(1)
-    model, tokenizer = (
-        given.classifier(checkpoint("sentiment")),
-        AutoTokenizer.from_pretrained(checkpoint("sentiment")),
-    )
-    texts, labels = reviews("test")
+    if "tiny" not in sys.argv:
+        model = given.classifier(checkpoint("sentiment"))
+        tokenizer, variants = AutoTokenizer.from_pretrained(checkpoint("sentiment")), list(models(model))
+        print_spreads_of(variants, model, tokenizer)
+        print_latencies_of(variants, model, tokenizer)
+    print_tiny_figures()
+
+
+def print_spreads_of(variants, model, tokenizer):
+    """Size, speed and agreement of every variant, on other reviews each time."""
+    texts, _ = reviews("test")
     print(f"{RUNS} runs, least · median · largest; size and speed against PyTorch in float32\n")
     print("| variant | size | speedup, median of 9 pairs | correlation | off, deviations |\n|---|--:|--:|--:|--:|")
     whole = given.size_of(model)
-    variants = list(models(model))
     for name, say, size in variants:
         ratios, together, off = [], [], []
         for run in range(RUNS):
@@ -133,6 +139,11 @@ def main():
             off.append(found[1])
         print(f"| {name} | {size / whole:.2f} | {spread(ratios)} | {spread(together)} | {spread(off)} |", flush=True)
 
+
+def print_latencies_of(variants, model, tokenizer):
+    """What one review takes, and how many reviews are judged rightly."""
+    texts, labels = reviews("test")
+    whole = given.size_of(model)
     print("\n| variant, 128 tokens, one review at a time | MB | p50 ms | p95 ms | accuracy on 200 reviews |")
     print("|---|--:|--:|--:|--:|")
     chosen = np.random.default_rng(0).choice(len(texts), 200, replace=False)
@@ -150,6 +161,9 @@ def main():
         row = f"| {name} | {size / 1e6:.1f} | {report['p50_ms']:.1f} | {report['p95_ms']:.1f} | {hits / 200:.3f} |"
         print(row, flush=True)
 
+
+def print_tiny_figures():
+    """What is asked of tiny classifiers, one a run."""
     print(
         "\nTiny classifiers, one a run: size of int8; correlation; largest error of bfloat16 and of the ONNX export"
     )

@@ -523,12 +523,12 @@ def unsigned_overflow(onnx_dir, output_dir):
     """Unsigned weights were stored as signed without moving their zero point: all above 127 wrap to negative."""
 
     def wrap(graph):
-        from onnx import numpy_helper
+        from onnx import TensorProto, numpy_helper
 
         for tensor in graph.initializer:
-            if tensor.name.endswith("_quantized"):
-                values = numpy_helper.to_array(tensor).astype("int16") + 64  # as if the zero point were moved
-                tensor.CopyFrom(numpy_helper.from_array(values.astype("int8"), tensor.name))
+            if tensor.name.endswith("_quantized") and tensor.data_type == TensorProto.INT8:
+                unsigned = numpy_helper.to_array(tensor).astype("int16") + 128
+                tensor.CopyFrom(numpy_helper.from_array(unsigned.astype("int8"), tensor.name))
 
     rewritten(onnx_dir, output_dir, wrap)
 

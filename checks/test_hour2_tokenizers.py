@@ -542,7 +542,7 @@ def test_beats_merging_every_word_anew(answer, rng):
     ranks = ranks_for(" " + " ".join(words))
 
     def fresh_inputs():
-        return " ".join(rng.choice(words, size=8000)), ranks
+        return " ".join(rng.choice(words, size=4000)), ranks
 
     def merging_every_word_anew(text, ranks):
         alphabet, tokens = right.byte_alphabet(), []

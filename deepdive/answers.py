@@ -45,6 +45,7 @@ class Call:
         by: the function of `checks/given/` that was called, when it was not the learner's.
         seconds: how long it took.
         apart: whether it ran in the clean room.
+        theirs: whether it was handed bytes after some had come from where the answer runs: of files it made, perhaps.
     """
 
     args: tuple[Any, ...]
@@ -55,6 +56,7 @@ class Call:
     by: Callable[..., Any] | None = None
     seconds: float = 0.0
     apart: bool = False
+    theirs: bool = False
 
 
 class Answer:
@@ -79,6 +81,7 @@ class Answer:
         self._left = seconds
         self.printed = ""  # by an answer in a jail; what one in this process prints, pytest captures
         self.failure: BaseException | None = None  # what the last call raised
+        self._gave_bytes = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the learner's function; record the call; give a plain copy of what it returned.
@@ -101,6 +104,7 @@ class Answer:
             seconds, results = self._measure(batch)
             for result in results:
                 check_kind(result, self.exercise.returns)
+            self._gave_bytes |= _has_bytes(results)
         except BaseException as error:
             self.failure = error
             self.events.append(Call(plain(batch[0]), {}, raised=error))
@@ -160,6 +164,7 @@ class Answer:
     @contextmanager
     def _recorded(self, event: Call) -> Iterator[None]:
         """Put an event on the record: what it raised, and how long it took."""
+        event.theirs = self._gave_bytes and _has_bytes((event.args, event.kwargs))
         self.events.append(event)
         began = time.perf_counter()
         try:
@@ -169,6 +174,7 @@ class Answer:
             raise
         finally:
             event.seconds = time.perf_counter() - began
+            self._gave_bytes |= _has_bytes(event.returned)
 
     _kit_failures: tuple[type[Exception], ...] = ()
 
@@ -252,11 +258,14 @@ def hands_the_answer(event: Call) -> bool:
 def is_safe_to_repeat(event: Call) -> bool:
     """Whether a function of `checks/given/` may be called again outside of a jail with what it was handed.
 
-    Not with files that an answer made: a library that loads them was not written against hostile ones.
+    Not with files that an answer made: a library that loads them was not written against hostile ones. Bytes that a
+    check hands over before it has fetched any are its own.
     """
-    if event.by is None:
-        return True
-    return not event.apart and not any(isinstance(part, bytes) for part in parts((event.args, event.kwargs)))
+    return event.by is None or not (event.apart or event.theirs)
+
+
+def _has_bytes(value: Any) -> bool:
+    return any(isinstance(part, bytes) for part in parts(value))
 
 
 def replace_answers(value: Any, function: Any) -> Any:

@@ -91,6 +91,13 @@ def steps_in(made):
     return made.steps
 
 
+def unpacked(files):
+    place = tempfile.mkdtemp()
+    for name, content in files.items():
+        Path(place, name).write_bytes(content)
+    return place
+
+
 def twice(function, counter, n):
     return [function(counter, n), function(counter, n)]
 
@@ -114,7 +121,7 @@ def broken():
 """
 
 CHECKS = """from checks.given.hour1_objects import broken, counter, files_in, folder, steps_in, total_in
-from checks.given.hour1_objects import twice, written
+from checks.given.hour1_objects import twice, unpacked, written
 from deepdive.expect import expect
 from deepdive.pytest_plugin import exercise
 
@@ -154,6 +161,11 @@ def test_keeps_the_steps(answer, given):
 @exercise("first_line", points=1, minutes=1)
 def test_reads_the_first_line(answer, given):
     expect(answer(given(written, ["one", "two"]))).equals("one\\n")
+
+
+@exercise("first_line")
+def test_reads_the_first_line_of_a_file_of_the_checks(answer, given):
+    expect(answer(given(unpacked, {"lines.txt": b"one\\ntwo"}) + "/lines.txt")).equals("one\\n")
 
 
 @exercise("save_total", points=1, minutes=1)
@@ -250,7 +262,7 @@ def judged(request: pytest.FixtureRequest, course: Course, run: Run) -> Judged:
 def test_a_right_answer_passes(judged: Judged) -> None:
     verdicts = judged(LEARNT)
     assert {v.check: (v.state, v.got, v.likely) for v in verdicts.values() if v.state is not State.PASSED} == {}
-    assert len(verdicts) == 6
+    assert len(verdicts) == 7
 
 
 @pytest.mark.parametrize(
@@ -329,6 +341,9 @@ def test_the_clean_room_holds_nothing_of_the_answer_and_outlives_what_it_loads(
 def test_what_an_answer_made_is_never_loaded_by_the_grader_itself(small_course: Course, way: str) -> None:
     loaded = []
 
+    def saved() -> dict[str, bytes]:
+        return {"model.onnx": b"hostile"}
+
     def load(files: dict[str, bytes]) -> int:
         loaded.append(files)
         return 1
@@ -336,7 +351,7 @@ def test_what_an_answer_made_is_never_loaded_by_the_grader_itself(small_course: 
     answer = Answer(small_course.exercise("double"), lambda x: 3 * x)
     answer.jailed = True
     answer(np.arange(3.0))
-    getattr(answer, way)(load, {"model.onnx": b"hostile"})
+    getattr(answer, way)(load, answer.given(saved))
     answer(np.arange(4.0))
     loaded.clear()
     known = name_mistake(small_course, answer)

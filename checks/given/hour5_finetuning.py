@@ -431,23 +431,25 @@ def keeps_old_gradients(overfit: Callable[..., Any], checkpoint: str, batch: dic
     """Whether, in four steps, an optimizer meets gradients larger than what came since its last step."""
     from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-    fresh: dict[int, float] = {}  # the norms of what each parameter got since the last step, added up
+    # The norms of what each parameter got since the last step, added up. By the parameters themselves, so that these
+    # live on: another model's might come to lie where those of one that is gone had lain.
+    fresh: dict[torch.Tensor, float] = {}
     kept = []
 
-    def arrives(key: int) -> Callable[[torch.Tensor], None]:
+    def arrives(parameter: torch.Tensor) -> Callable[[torch.Tensor], None]:
         def add(gradient: torch.Tensor) -> None:
-            fresh[key] += float(gradient.norm())
+            fresh[parameter] += float(gradient.norm())
 
         return add
 
     def before_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         for parameter in parameters:
-            if id(parameter) not in fresh:
-                parameter.register_hook(arrives(id(parameter)))
+            if parameter not in fresh:
+                parameter.register_hook(arrives(parameter))
             elif parameter.grad is not None:
-                kept.append(float(parameter.grad.norm()) > 1.01 * fresh[id(parameter)] + 1e-6)
-            fresh[id(parameter)] = 0.0
+                kept.append(float(parameter.grad.norm()) > 1.01 * fresh[parameter] + 1e-6)
+            fresh[parameter] = 0.0
 
     handle = register_optimizer_step_pre_hook(before_step)
     try:

@@ -128,7 +128,7 @@ def patience() -> Iterator[None]:
     """
     global DEFAULT_SECONDS
     before = DEFAULT_SECONDS, diagnose.MAX_SECONDS, diagnose.MOST_SECONDS, judging.EXPECTED_SECONDS
-    DEFAULT_SECONDS, diagnose.MAX_SECONDS, diagnose.MOST_SECONDS, judging.EXPECTED_SECONDS = 30.0, 4.0, 60.0, 10.0
+    DEFAULT_SECONDS, diagnose.MAX_SECONDS, diagnose.MOST_SECONDS, judging.EXPECTED_SECONDS = 30.0, 12.0, 60.0, 10.0
     try:
         yield
     finally:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -885,7 +886,7 @@ reaches(
     "open('/proc/net/tcp').readlines()[1]",
     "socket.socket(socket.AF_INET)",
     "next(p for p in os.listdir('/proc') if p.isdigit() and int(p) > 2 and int(p) != os.getpid())",
-    f"os.listdir({str(ROOT)!r})",
+    f"next(name for name in os.listdir({str(ROOT)!r}) if name != {Path(sys.prefix).name!r})",  # Python may be there
     "os.listdir('/home')[0]",
     "next(name for name in os.listdir('/root') if not name.startswith('.'))",  # Python and the assets may be there
     group="reach",

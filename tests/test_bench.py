@@ -16,6 +16,7 @@ import pytest
 from deepdive.bench.watch import LOOK, events
 from deepdive.bench.watch import Answers as Seen
 from deepdive.course import Course
+from deepdive.kept import FOLDER
 from tests.conftest import ROOT, SOLUTION, Answers, Run
 
 WRONG = SOLUTION.replace("return 2 * x", "return 3 * x")
@@ -204,11 +205,14 @@ def test_a_course_that_changes_is_read_anew(watching: Watching, small_course: Co
     watching.until("✗ double · doubles whole numbers")
 
 
-def test_keys_show_hints_the_next_step_and_quit(watching: Watching, answers: Answers) -> None:
+def test_keys_show_hints_the_next_step_and_quit(watching: Watching, small_course: Course, answers: Answers) -> None:
     watching.press("h")
     watching.until("deepdive watch softmax")
     answers(WRONG)
-    watching.until("h shows a hint")
+    watching.until("h shows a hint")  # the first wrong check is told at once, and all of them kept in the end
+    until = time.monotonic() + 60
+    while not (small_course.root / FOLDER / "verdicts.json").exists() and time.monotonic() < until:
+        time.sleep(0.01)
     watching.press("h")
     watching.until("hint 1 of 3")
     watching.press("n")

@@ -6,12 +6,12 @@ never replaced unless told, and then a copy of it is kept beside it.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from deepdive.course import BEGIN, END, Course, CourseError, Hour
+from deepdive.whole import whole
 
 
 class Written(StrEnum):
@@ -101,7 +101,5 @@ def _free_name(path: Path) -> Path:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write all of the file or nothing of it."""
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_bytes(content)

@@ -11,7 +11,6 @@ again; one that is finished is not repeated.
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +33,7 @@ from deepdive.pictures.confusion import confusion_matrix
 from deepdive.pictures.curve import learning_curve
 from deepdive.pictures.gallery import DRAWN
 from deepdive.pictures.reliability import reliability
+from deepdive.whole import whole
 
 CHECKPOINT = "distilbert-base-uncased"
 LABELS = ("neg", "pos")
@@ -383,7 +383,5 @@ def _precision(arguments: Any) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write all of the file or nothing of it."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")

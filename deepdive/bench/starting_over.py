@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from deepdive.build import stub_of
 from deepdive.course import Course, Exercise
 from deepdive.kept import FOLDER
 from deepdive.source import function_in, lines_of
+from deepdive.whole import whole
 
 
 class CannotReset(Exception):
@@ -86,6 +86,5 @@ def keep_copy(course: Course, path: Path) -> Path:
 
 
 def _write(path: Path, text: str) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -84,10 +86,16 @@ def terminal_width() -> int:
     return shutil.get_terminal_size().columns
 
 
-def sentence_of(error: OSError) -> str:
-    """Which file it is about, and what is wrong with it."""
-    name = error.filename2 or error.filename
-    return f"{name}: {error.strerror}" if name and error.strerror else str(error)
+@contextmanager
+def told_in_a_sentence(error: type[Exception]) -> Iterator[None]:
+    """End the command with a sentence where the block raises this, or an OSError: of which file, and why."""
+    try:
+        yield
+    except error as mistake:
+        stop(str(mistake))
+    except OSError as mistake:
+        name = mistake.filename2 or mistake.filename
+        stop(f"{name}: {mistake.strerror}" if name and mistake.strerror else str(mistake))
 
 
 def stop(message: str) -> NoReturn:

@@ -14,8 +14,8 @@ from deepdive.cli.common import (
     hours_wanted,
     places_there,
     print_text,
-    sentence_of,
     stop,
+    told_in_a_sentence,
 )
 
 autograders = typer.Typer(help="Let Gradescope or GitHub Classroom grade what is handed in there.")
@@ -71,23 +71,20 @@ def grade(
     if not places and gradebook is None:
         stop("say what to grade: a folder, a zip, a notebook or a file")
     try:
-        if gradebook is None:
-            from deepdive.grading.session import grade_all
+        with told_in_a_sentence(RuntimeError):
+            if gradebook is None:
+                from deepdive.grading.session import grade_all
 
-            seed = secrets.randbits(32) if seed is None else seed
-            grade_all(course, places, hours, seed, json, unsafe=unsafe_no_jail)
-            return
-        from deepdive.grading import console  # and with it a database: not for a single board
+                seed = secrets.randbits(32) if seed is None else seed
+                grade_all(course, places, hours, seed, json, unsafe=unsafe_no_jail)
+                return
+            from deepdive.grading import console  # and with it a database: not for a single board
 
-        options = console.Options(hours, seed, workers, cluster, unsafe_no_jail)
-        if replay:
-            sys.exit(0 if console.replay(course, gradebook, replay, options) else 1)
-        summary = console.grade_class(course, places, gradebook, roster, options)
-        sys.exit(1 if summary.problems else 0)
-    except RuntimeError as error:
-        stop(str(error))
-    except OSError as error:
-        stop(sentence_of(error))
+            options = console.Options(hours, seed, workers, cluster, unsafe_no_jail)
+            if replay:
+                sys.exit(0 if console.replay(course, gradebook, replay, options) else 1)
+            summary = console.grade_class(course, places, gradebook, roster, options)
+            sys.exit(1 if summary.problems else 0)
     except KeyboardInterrupt:
         typer.echo("\nstopped", err=True)
         sys.exit(130)
@@ -114,13 +111,9 @@ def export(
         stop(f"there is no format {form}; there are {', '.join(sorted(FORMATS))}")
     course = course_here()
     course = course.only(hours_wanted(course, hour))
-    try:
+    with told_in_a_sentence(RuntimeError):
         for path in console.export(course, gradebook, form, out, policy, roster):
             typer.echo(path)
-    except RuntimeError as error:
-        stop(str(error))
-    except OSError as error:
-        stop(sentence_of(error))
 
 
 @app.command()
@@ -141,16 +134,12 @@ def similar(
     from deepdive.grading.similarity import compare
     from deepdive.report.similar import similarity_page
 
-    try:
+    with told_in_a_sentence(ValueError):
         known = read_roster(roster) if roster else Roster()
         handed_in = (each for place in places for each in class_of(place, course, known))
         with Console(stderr=True).status("reading") as status:
             found = compare(course, handed_in, hours, tell=lambda read: status.update(f"{read} files read"))
         out.write_text(similarity_page(found), encoding="utf-8")
-    except ValueError as error:
-        stop(str(error))
-    except OSError as error:
-        stop(sentence_of(error))
     for pair in found.pairs[:10]:
         first, second = (student.name or student.id for student in pair.students)
         print_text(f"hour {pair.hour} · {pair.share:4.0%} · {first}, {second}")
@@ -173,12 +162,8 @@ def autograder_gradescope(
 
     course = course_here()
     hours_wanted(course, hour)
-    try:
+    with told_in_a_sentence(AutograderError):
         write_gradescope(course, out, hour or [], torch_index=torch_index, unsafe=unsafe_no_jail)
-    except AutograderError as error:
-        stop(str(error))
-    except OSError as error:
-        stop(sentence_of(error))
     typer.echo(f"{out} is written; it holds the solutions: give it to nobody but Gradescope")
 
 
@@ -196,14 +181,10 @@ def autograder_classroom(
 
     course = course_here()
     hours_wanted(course, hour)
-    try:
+    with told_in_a_sentence(AutograderError):
         text = workflow(course, hour or [], repository=course_repository, torch_index=torch_index)
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
-    except AutograderError as error:
-        stop(str(error))
-    except OSError as error:
-        stop(sentence_of(error))
     typer.echo(f"{out} is written; its first lines say what the organisation has to have")
 
 
@@ -230,10 +211,6 @@ def autograder_run(
     course = course.only(hours_wanted(course, hour))
     places_there([submission])
     seed = secrets.randbits(32) if seed is None else seed
-    try:
+    with told_in_a_sentence(RuntimeError):
         mark = run_one(course, form, submission, out, seed=seed, unsafe=unsafe_no_jail)
-    except RuntimeError as error:
-        stop(str(error))
-    except OSError as error:
-        stop(sentence_of(error))
     print_text(f"jail: {mark.tier} · seed {seed} · {mark.raw:g} of {mark.possible:g} points")

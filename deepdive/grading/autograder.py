@@ -29,10 +29,10 @@ from deepdive.grading.intake import take
 from deepdive.grading.marks import Mark, Student
 from deepdive.grading.run import grade
 from deepdive.grading.session import open_jail
-from deepdive.grading.whole import whole
 from deepdive.jail.bounds import bounds_of
 from deepdive.scratch import scratch, temporary_files_in
 from deepdive.verdict import State, record_of
+from deepdive.whole import whole
 
 # From the course and a mark to what a system reads.
 FORMS: dict[str, Callable[[Course, Mark], str]] = {

@@ -10,7 +10,7 @@ from deepdive.course import Course
 from deepdive.grading.export import canvas, classroom, exercism, gradescope, html, jsonl, junit, moodle, plain
 from deepdive.grading.export.text import ExportError
 from deepdive.grading.marks import Mark
-from deepdive.grading.whole import whole
+from deepdive.whole import whole
 
 __all__ = ["FORMATS", "POINTS_ONLY", "ExportError", "write"]
 
